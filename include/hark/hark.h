@@ -1,0 +1,12 @@
+/* hark/hark.h - all of hark. */
+#ifndef HARK_HARK_H
+#define HARK_HARK_H
+
+#include <hark/backend.h>
+#include <hark/base.h>
+#include <hark/handler.h>
+#include <hark/io.h>
+#include <hark/message.h>
+#include <hark/reactor.h>
+
+#endif
