@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""tally.py LOG - counts the single tests in a `meson test` run's testlog.json.
+
+A program of tests with Check counts as many as Check says that it ran, any other program as one. A
+program that failed although each of its tests passed (a leak found at exit, a time-out) counts one
+failure more. Prints a line a program, then "PASSED FAILED SKIPPED" on the last line.
+"""
+import json
+import re
+import sys
+
+CHECK = re.compile(r"%: Checks: (\d+), Failures: (\d+), Errors: (\d+)")
+
+
+def tally(test):
+    passed = failed = 0
+    for checks, failures, errors in CHECK.findall(test.get("stdout") or ""):
+        failed += int(failures) + int(errors)
+        passed += int(checks) - int(failures) - int(errors)
+    if test["result"] in ("OK", "EXPECTEDFAIL"):
+        return passed or 1, failed, 0
+    if test["result"] == "SKIP":
+        return passed, failed, 1
+    return passed, failed or 1, 0
+
+
+def main():
+    totals = [0, 0, 0]
+    with open(sys.argv[1], encoding="utf-8") as log:
+        for line in log:
+            test = json.loads(line)
+            counts = tally(test)
+            totals = [a + b for a, b in zip(totals, counts)]
+            said = ", ".join(
+                f"{n} {word}" for n, word in zip(counts, ("passed", "failed", "skipped")) if n
+            )
+            print(f"  {test['name']}: {said}")
+    print(*totals)
+
+
+if len(sys.argv) != 2:
+    sys.exit("usage: tally.py LOG")
+main()
