@@ -1,0 +1,169 @@
+/* core.h - the reactor's insides, shared by the files of src/core.
+ *
+ *   reactor.c   making and freeing          turn.c      run, turn, stop, the wait
+ *   registry.c  which backends there are    dispatch.c  calling handlers
+ *   table.c     the slots of descriptors    message.c   posts from other threads
+ *   handler.c   add, remove, refresh        fork.c      new kernel objects
+ *   interest.c  what is wanted and armed    embed.c     hark inside another loop
+ *   io.c        the verbs                   report.c    stats, audit and dump
+ */
+#ifndef HARK_CORE_H
+#define HARK_CORE_H
+
+#include "core/port.h"
+#include "core/waker.h"
+#include "hark_config.h"
+#include <errno.h>
+#include <hark/io.h>
+#include <hark/message.h>
+#include <hark/reactor.h>
+#include <pthread.h>
+
+/* hark_slot.flags */
+#define HARK__ALWAYS 0x01u /* the kernel refused it as always ready: it is so, in user space */
+#define HARK__DISARM 0x02u /* unwanted edges came: unwanted directions leave at the next flush */
+
+/* hark_handler.hark_flags */
+#define HARK__ASK 0x0001u         /* its interest may have changed: ask */
+#define HARK__USED_RECV 0x0002u   /* the present callback used a verb that receives ... */
+#define HARK__USED_SEND 0x0004u   /* ... that sends */
+#define HARK__OWN_RECV 0x0008u    /* the last handle_recv used no verb that receives */
+#define HARK__OWN_SEND 0x0010u    /* the last handle_send used no verb that sends */
+#define HARK__SOCKET 0x0020u      /* a socket's verb worked on it */
+#define HARK__PARTIAL 0x0040u     /* a short read does not prove it drained */
+#define HARK__TCP_ASKED 0x0080u   /* the next flag is known */
+#define HARK__TCP 0x0100u         /* it is plain TCP */
+#define HARK__BROKEN_LAST 0x0200u /* its last event was an error or a hang-up */
+#define HARK__WAS_ARMED 0x0400u   /* it has been registered before: not its first interest */
+#define HARK__EDGES 0x0800u       /* it is to be registered with edges */
+#define HARK__NEVER_EDGES 0x1000u /* a full descriptor may be writable all the same */
+#define HARK__INTERNAL 0x2000u    /* the reactor's own */
+#define HARK__PREPARED 0x4000u    /* listener made nonblocking, or SIGPIPE switched off */
+#define HARK__TURNS_SHIFT 16      /* 3 bits: how often it turned to edges */
+#define HARK__TURNS_MAX 5u        /* once, and back four times */
+#define HARK__ERROR_SHIFT 20      /* 12 bits: the errno with which the kernel refused it */
+
+/* How long one wait of a backend may be asked to last: no system rejects a day. */
+#define HARK__WAIT_MAX HARK_S(86400)
+
+/* How many turns what is still ready may be put off in favour of what has just become so. */
+#define HARK__HOLD_MAX 7u
+
+struct hark_reactor {
+	struct hark_port port;
+	const struct hark_backend *backend;
+	void *state; /* the backend's */
+	void *spare; /* the same size, for the next kernel object */
+
+	struct hark_link again;       /* ready since an earlier turn, in user space */
+	struct hark_handler *current; /* inside its callback; NULL once that removed it */
+	unsigned held;                /* turns for which `again` has been put off */
+
+	struct hark_link messages;   /* taken from the inbox, in order */
+	struct hark_message *inbox;  /* atomic: posted, latest first */
+	int sleeping;                /* atomic: a post must wake */
+	int stopped;                 /* atomic */
+	struct hark__waker waker;
+	struct hark_handler waking;  /* watches the waker */
+
+	bool running;  /* atomic, for the check in debug builds */
+	bool freed;    /* hark_reactor_free was called from a callback */
+	bool now_read;
+	bool interrupted; /* the last wait ended with EINTR */
+	pthread_t owner;  /* while running */
+	unsigned forks;   /* hark__forks when the kernel objects were made */
+	int64_t now;
+
+	bool audit;
+	void (*handle_audit)(struct hark_reactor *r, struct hark_handler *h, unsigned known,
+	                     unsigned wanted);
+	int64_t spin_ns;
+	struct hark_stats stats;
+};
+
+/* registry.c */
+int hark__open_backend(struct hark_reactor *r, const struct hark_options *options);
+void hark__close_backend(struct hark_reactor *r);
+
+/* reactor.c */
+void hark__destroy(struct hark_reactor *r);
+void hark__why(const struct hark_options *options, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* table.c */
+int hark__table_reserve(struct hark_port *port, int fd);
+
+/* handler.c */
+int hark__attach(struct hark_reactor *r, struct hark_handler *h);
+void hark__detach(struct hark_reactor *r, struct hark_handler *h);
+
+/* interest.c */
+unsigned hark__ask(const struct hark_handler *h);
+void hark__update(struct hark_reactor *r, struct hark_slot *slot, struct hark_handler *h);
+void hark__flush(struct hark_reactor *r);
+
+/* dispatch.c */
+int hark__dispatch(struct hark_reactor *r, struct hark_link *batch);
+
+/* message.c */
+bool hark__messages_waiting(const struct hark_reactor *r);
+int hark__handle_messages(struct hark_reactor *r);
+void hark__detach_messages(struct hark_reactor *r);
+void hark__wake(struct hark_reactor *r);
+
+/* fork.c */
+extern volatile unsigned hark__forks;
+int hark__fork_watch(void);
+int hark__watch_waker(struct hark_reactor *r);
+int hark__rebuild(struct hark_reactor *r);
+
+/* turn.c */
+int64_t hark__clock(struct hark_reactor *r);
+
+/* report.c */
+void hark__audit(struct hark_reactor *r);
+
+static inline bool hark__forked(const struct hark_reactor *r)
+{
+	return r->forks != hark__forks;
+}
+
+/* True, and counted, if the caller is a thread that does not own r: only a debug build looks. */
+static inline bool hark__foreign(struct hark_reactor *r)
+{
+#ifdef HARK_DEBUG
+	if (__atomic_load_n(&r->running, __ATOMIC_ACQUIRE) &&
+	    !pthread_equal(r->owner, pthread_self())) {
+		__atomic_fetch_add(&r->stats.misuses, 1, __ATOMIC_RELAXED);
+		return true;
+	}
+#else
+	(void)r;
+#endif
+	return false;
+}
+
+/* The slot of a handler that is added; it moves when the table grows. */
+static inline struct hark_slot *hark__slot_of(struct hark_reactor *r, const struct hark_handler *h)
+{
+	return &r->port.slots[h->fd];
+}
+
+/* Has the next flush look at h. */
+static inline void hark__change(struct hark_reactor *r, struct hark_handler *h)
+{
+	if (!hark__linked(&h->hark_change))
+		hark__append(&r->port.changes, &h->hark_change);
+}
+
+static inline struct hark_handler *hark__of_ready(struct hark_link *link)
+{
+	return hark__container(link, struct hark_handler, hark_ready);
+}
+
+static inline struct hark_handler *hark__of_change(struct hark_link *link)
+{
+	return hark__container(link, struct hark_handler, hark_change);
+}
+
+#endif

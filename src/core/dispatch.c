@@ -1,0 +1,153 @@
+/* dispatch.c - calling handlers.
+ *
+ * The batch is a list of handlers, and each is unlinked before it is called, so that a callback
+ * can remove any of them, itself included: a removed handler is in no list, and current is NULL
+ * once the one being called is gone. Nothing of a handler is touched after that. */
+#include "core/core.h"
+
+/* Calls h's callback for one direction. Returns false if h is gone, or was removed and added
+ * again, which for a dispatch is the same. */
+static bool call(struct hark_reactor *r, struct hark_handler *h, unsigned direction)
+{
+	const struct hark_handler_ops *ops = h->ops;
+
+	r->current = h;
+	h->hark_flags &= ~(HARK__USED_RECV | HARK__USED_SEND);
+	r->stats.callbacks++;
+	if (direction == HARK_RECV)
+		ops->handle_recv(h);
+	else if (direction == HARK_SEND)
+		ops->handle_send(h);
+	else
+		ops->handle_urgent(h);
+	return r->current == h;
+}
+
+/* Notes whether the callback of this direction did its I/O through the verbs. */
+static void note_use(struct hark_handler *h, unsigned direction)
+{
+	unsigned used = direction == HARK_RECV ? HARK__USED_RECV : HARK__USED_SEND;
+	unsigned own = direction == HARK_RECV ? HARK__OWN_RECV : HARK__OWN_SEND;
+
+	if (direction == HARK_URGENT)
+		return;
+	if (h->hark_flags & used)
+		h->hark_flags &= ~own;
+	else
+		h->hark_flags |= own | HARK__PARTIAL;
+}
+
+static int call_each(struct hark_reactor *r, struct hark_handler *h, bool level, bool broken)
+{
+	static const unsigned order[] = {HARK_URGENT, HARK_RECV, HARK_SEND};
+	int callbacks = 0;
+
+	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+		unsigned direction = order[i];
+		struct hark_slot *slot = hark__slot_of(r, h);
+
+		if (!(slot->want & direction) || !(broken || (slot->ready & direction)))
+			continue;
+		callbacks++;
+		if (!call(r, h, direction))
+			return callbacks;
+		note_use(h, direction);
+		slot = hark__slot_of(r, h);
+		if (level)
+			slot->ready &= (uint8_t)~direction;
+		hark__update(r, slot, h);
+	}
+	return callbacks;
+}
+
+static int call_ready(struct hark_reactor *r, struct hark_handler *h, bool broken)
+{
+	struct hark_slot *slot = hark__slot_of(r, h);
+	unsigned ready = (broken ? HARK__DIRECTIONS : slot->ready) & slot->want;
+
+	if (ready == 0)
+		return 0;
+	r->current = h;
+	r->stats.callbacks++;
+	h->ops->handle_ready(h, ready | (broken ? HARK_BROKEN : 0));
+	if (r->current == h)
+		hark__update(r, hark__slot_of(r, h), h);
+	return 1;
+}
+
+/* The kernel refused h: it is removed and told. Returns 1 for the callback, or -errno if it has
+ * none. */
+static int fail(struct hark_reactor *r, struct hark_handler *h)
+{
+	int error = (int)(h->hark_flags >> HARK__ERROR_SHIFT);
+	void (*handle_error)(struct hark_handler *h, int error) = h->ops->handle_error;
+
+	hark_handler_remove(h);
+	if (handle_error == NULL)
+		return -error;
+	r->stats.callbacks++;
+	handle_error(h, error);
+	return 1;
+}
+
+static int dispatch_one(struct hark_reactor *r, struct hark_handler *h)
+{
+	struct hark_slot *slot = hark__slot_of(r, h);
+	bool always = slot->flags & HARK__ALWAYS;
+	bool level = !always && !(slot->armed & HARK_EDGE);
+	bool broken = slot->ready & HARK_BROKEN;
+	int callbacks;
+
+	if (h->hark_flags >> HARK__ERROR_SHIFT)
+		return fail(r, h);
+	if (h->hark_flags & HARK__INTERNAL) {
+		slot->ready = 0;
+		r->stats.wakes++;
+		if (level || !hark__waker_edges)
+			hark__waker_drain(&r->waker);
+		return 0;
+	}
+	if (h->hark_flags & HARK__ASK)
+		hark__update(r, slot, h);
+	if (always)
+		slot->ready = HARK_RECV | HARK_SEND;
+	slot->ready &= (uint8_t)~HARK_BROKEN;
+	if (broken)
+		h->hark_flags |= HARK__BROKEN_LAST;
+	else
+		h->hark_flags &= ~HARK__BROKEN_LAST;
+
+	callbacks = h->ops->handle_ready ? call_ready(r, h, broken) : call_each(r, h, level, broken);
+	if (callbacks > 0 && r->current != h)
+		return callbacks;
+	slot = hark__slot_of(r, h);
+	if (level)
+		slot->ready = 0; /* the kernel will say it again */
+	else if ((slot->ready & slot->want) && !hark__linked(&h->hark_ready))
+		hark__append(&r->again, &h->hark_ready);
+	return callbacks;
+}
+
+/* Calls the handlers of batch, in order. Returns the number of callbacks, or -errno of a handler
+ * that was refused and has no handle_error; the rest of the batch is then kept for the next
+ * turn. */
+int hark__dispatch(struct hark_reactor *r, struct hark_link *batch)
+{
+	int callbacks = 0;
+
+	while (!hark__list_empty(batch)) {
+		struct hark_handler *h = hark__of_ready(batch->next);
+		int rc;
+
+		hark__unlink(&h->hark_ready);
+		rc = dispatch_one(r, h);
+		if (rc < 0) {
+			hark__append_all(batch, &r->port.ready);
+			hark__append_all(&r->port.ready, batch);
+			return rc;
+		}
+		callbacks += rc;
+	}
+	r->current = NULL;
+	return callbacks;
+}

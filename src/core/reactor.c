@@ -1,0 +1,109 @@
+/* reactor.c - making and freeing reactors. */
+#include "core/core.h"
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+void hark__why(const struct hark_options *options, const char *format, ...)
+{
+	va_list args;
+
+	if (options->why == NULL || options->why_size == 0)
+		return;
+	va_start(args, format);
+	vsnprintf(options->why, options->why_size, format, args);
+	va_end(args);
+}
+
+/* Every descriptor that the reactor will ever need is made here, so that none is missing when
+ * descriptors have run out. */
+static int open_all(struct hark_reactor *r, const struct hark_options *options)
+{
+	int error = hark__fork_watch();
+
+	if (error == 0)
+		error = hark__open_backend(r, options);
+	else
+		hark__why(options, "cannot watch for forks: %s", strerror(-error));
+	if (error < 0)
+		return error;
+	error = hark__waker_open(&r->waker);
+	if (error == 0) {
+		error = hark__watch_waker(r);
+		if (error < 0)
+			hark__waker_close(&r->waker);
+	}
+	if (error < 0) {
+		hark__why(options, "cannot make a waker: %s", strerror(-error));
+		hark__close_backend(r);
+	}
+	return error;
+}
+
+int hark_reactor_new(struct hark_reactor **out, const struct hark_options *options)
+{
+	static const struct hark_options defaults;
+	struct hark_reactor *r;
+	int error;
+
+	if (options == NULL)
+		options = &defaults;
+	hark__why(options, "%s", "");
+	if (out == NULL || options->spin_ns < 0) {
+		hark__why(options, out == NULL ? "no place for the reactor" : "spin_ns is negative");
+		return -EINVAL;
+	}
+	r = calloc(1, sizeof *r);
+	if (r == NULL) {
+		hark__why(options, "no memory");
+		return -ENOMEM;
+	}
+	hark__list_init(&r->port.ready);
+	hark__list_init(&r->port.changes);
+	hark__list_init(&r->again);
+	hark__list_init(&r->messages);
+	r->audit = options->audit;
+	r->handle_audit = options->handle_audit;
+	r->spin_ns = options->spin_ns;
+	r->forks = hark__forks;
+	error = open_all(r, options);
+	if (error < 0) {
+		free(r->port.slots);
+		free(r);
+		return error;
+	}
+	*out = r;
+	return 0;
+}
+
+/* Lets go of everything that is the caller's. */
+static void detach_all(struct hark_reactor *r)
+{
+	for (int fd = 0; fd < r->port.slot_count; fd++)
+		if (r->port.slots[fd].handler != NULL)
+			hark__detach(r, r->port.slots[fd].handler);
+	r->stats.handlers = 0;
+	hark__detach_messages(r);
+}
+
+void hark__destroy(struct hark_reactor *r)
+{
+	detach_all(r);
+	hark__close_backend(r);
+	hark__waker_close(&r->waker);
+	free(r->port.slots);
+	free(r);
+}
+
+void hark_reactor_free(struct hark_reactor *r)
+{
+	if (r == NULL || hark__foreign(r))
+		return;
+	if (!r->running) {
+		hark__destroy(r);
+		return;
+	}
+	/* Inside a callback: the turn that called it frees r on its way out. */
+	detach_all(r);
+	r->freed = true;
+}

@@ -1,0 +1,37 @@
+/* table.c - the descriptor table: a slot for each descriptor up to the highest added. */
+#include "core/core.h"
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(sizeof(struct hark_slot) <= 32, "a descriptor costs at most 32 bytes");
+
+/* Grows by an eighth: realloc(3) moves large blocks by their page tables on the systems that
+ * matter, and a table of ten thousand descriptors is not to cost twice that. */
+int hark__table_reserve(struct hark_port *port, int fd)
+{
+	struct hark_slot *slots;
+	int64_t count;
+
+	if (fd < port->slot_count)
+		return 0;
+	count = (int64_t)fd + fd / 8 + 8;
+	if (count > INT32_MAX)
+		return -ENOMEM;
+	slots = realloc(port->slots, (size_t)count * sizeof *slots);
+	if (slots == NULL)
+		return -ENOMEM;
+	memset(slots + port->slot_count, 0, (size_t)(count - port->slot_count) * sizeof *slots);
+	port->slots = slots;
+	port->slot_count = (int)count;
+	return 0;
+}
+
+struct hark_slot *hark_slot(struct hark_port *up, int fd)
+{
+	return hark__slot(up, fd);
+}
+
+bool hark_ready(struct hark_port *up, int fd, uint32_t generation, unsigned events)
+{
+	return hark__ready(up, fd, generation, events);
+}

@@ -1,0 +1,217 @@
+/* turn.c - the turn: flush, wait, messages, dispatch.
+ *
+ * The clock is read only for a turn that was given a finite time, or when somebody asks. */
+#include "core/core.h"
+#include <time.h>
+
+int64_t hark__clock(struct hark_reactor *r)
+{
+	struct timespec t;
+
+	if (r->backend->now != NULL)
+		return r->backend->now(r->state);
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return HARK_S(t.tv_sec) + t.tv_nsec;
+}
+
+int64_t hark_reactor_update(struct hark_reactor *r)
+{
+	r->now = hark__clock(r);
+	r->now_read = true;
+	return r->now;
+}
+
+int64_t hark_reactor_now(struct hark_reactor *r)
+{
+	return r->running && r->now_read ? r->now : hark_reactor_update(r);
+}
+
+static void pause_processor(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ __volatile__("yield");
+#endif
+}
+
+static bool woken(struct hark_reactor *r)
+{
+	return hark__messages_waiting(r) || __atomic_load_n(&r->stopped, __ATOMIC_SEQ_CST);
+}
+
+/* Looks for a message for as long as the program is willing to burn the processor, and at the
+ * descriptors now and then. Looking seldom leaves the inbox's cache line to the producers. */
+static int spin(struct hark_reactor *r)
+{
+	int64_t end = hark_reactor_update(r) + r->spin_ns;
+	int rc = 0;
+
+	do {
+		for (int look = 0; look < 16; look++) {
+			for (int i = 0; i < 64; i++)
+				pause_processor();
+			if (woken(r))
+				return 0;
+		}
+		r->stats.waits++;
+		rc = r->backend->wait(r->state, &(struct timespec){0, 0});
+	} while (rc == 0 && hark__list_empty(&r->port.ready) && hark_reactor_update(r) < end);
+	return rc;
+}
+
+/* Waits for the backend; sleeps only if nothing has to be done first. */
+static int wait_for_events(struct hark_reactor *r, int64_t timeout_ns)
+{
+	struct timespec limit = {0, 0};
+	bool sleeps = timeout_ns != 0 && hark__list_empty(&r->again) &&
+	              hark__list_empty(&r->port.ready) && !woken(r);
+	int rc;
+
+	if (sleeps && r->spin_ns > 0) {
+		rc = spin(r);
+		if (rc != 0 || !hark__list_empty(&r->port.ready))
+			return rc;
+	}
+	if (sleeps) {
+		__atomic_store_n(&r->sleeping, 1, __ATOMIC_SEQ_CST);
+		sleeps = !woken(r);
+	}
+	if (sleeps && timeout_ns > 0) {
+		if (timeout_ns > HARK__WAIT_MAX)
+			timeout_ns = HARK__WAIT_MAX;
+		limit.tv_sec = (time_t)(timeout_ns / HARK_S(1));
+		limit.tv_nsec = (long)(timeout_ns % HARK_S(1));
+	}
+	r->stats.waits++;
+	rc = r->backend->wait(r->state, sleeps && timeout_ns < 0 ? NULL : &limit);
+	__atomic_store_n(&r->sleeping, 0, __ATOMIC_RELAXED);
+	return rc;
+}
+
+/* What has been ready longest goes first, unless waits keep finding more than they can report:
+ * then what has just become ready has precedence, for a while. */
+static void take_batch(struct hark_reactor *r, bool full, struct hark_link *batch)
+{
+	hark__list_init(batch);
+	if (full && r->held < HARK__HOLD_MAX) {
+		r->held++;
+	} else {
+		r->held = 0;
+		hark__append_all(batch, &r->again);
+	}
+	hark__append_all(batch, &r->port.ready);
+}
+
+/* One round. Returns the number of callbacks, or -errno. */
+static int round_once(struct hark_reactor *r, int64_t timeout_ns)
+{
+	struct hark_link batch;
+	int messages, callbacks, rc;
+
+	r->stats.turns++;
+	if (r->audit)
+		hark__audit(r);
+	hark__flush(r);
+	rc = wait_for_events(r, timeout_ns);
+	r->now_read = false;
+	r->interrupted = rc == -EINTR;
+	if (rc < 0 && rc != -EINTR)
+		return rc;
+	if (rc > 0 && (rc & HARK_DEAD) && hark__rebuild(r) == 0)
+		r->stats.rebuilds++;
+	messages = hark__handle_messages(r);
+	take_batch(r, rc > 0 && (rc & HARK_FULL), &batch);
+	callbacks = hark__dispatch(r, &batch);
+	return callbacks < 0 ? callbacks : messages + callbacks;
+}
+
+/* Rounds until one runs a callback or the time is over: events of no consequence (a wake that came
+ * too late, an edge that nobody wants) do not end a turn. */
+static int rounds(struct hark_reactor *r, int64_t timeout_ns)
+{
+	int64_t end = INT64_MAX;
+	int64_t left = timeout_ns;
+
+	if (timeout_ns > 0) {
+		int64_t now = hark_reactor_update(r);
+
+		if (timeout_ns < INT64_MAX - now)
+			end = now + timeout_ns;
+	}
+	for (;;) {
+		int rc = round_once(r, left);
+
+		if (rc != 0 || r->interrupted || timeout_ns == 0 || r->freed ||
+		    __atomic_load_n(&r->stopped, __ATOMIC_SEQ_CST))
+			return rc;
+		if (timeout_ns > 0) {
+			left = end - hark_reactor_update(r);
+			if (left <= 0)
+				return 0;
+		}
+	}
+}
+
+static int enter(struct hark_reactor *r)
+{
+	if (r->running)
+		return hark__foreign(r) ? -EPERM : -EBUSY;
+	if (hark__forked(r))
+		return -ECHILD;
+	r->owner = pthread_self();
+	__atomic_store_n(&r->running, true, __ATOMIC_RELEASE);
+	r->now_read = false;
+	return 0;
+}
+
+static void leave(struct hark_reactor *r)
+{
+	__atomic_store_n(&r->running, false, __ATOMIC_RELEASE);
+	if (r->freed)
+		hark__destroy(r);
+}
+
+static bool take_stop(struct hark_reactor *r)
+{
+	return __atomic_load_n(&r->stopped, __ATOMIC_RELAXED) &&
+	       __atomic_exchange_n(&r->stopped, 0, __ATOMIC_SEQ_CST);
+}
+
+int hark_reactor_turn(struct hark_reactor *r, int64_t timeout_ns)
+{
+	int rc = enter(r);
+
+	if (rc < 0)
+		return rc;
+	if (!take_stop(r)) {
+		rc = rounds(r, timeout_ns);
+		if (!r->freed)
+			take_stop(r);
+	}
+	leave(r);
+	return rc;
+}
+
+static bool alive(struct hark_reactor *r)
+{
+	return r->stats.handlers > 0 || hark__messages_waiting(r);
+}
+
+int hark_reactor_run(struct hark_reactor *r)
+{
+	int rc = enter(r);
+
+	if (rc < 0)
+		return rc;
+	while (rc >= 0 && !take_stop(r) && !r->freed && alive(r))
+		rc = rounds(r, -1);
+	leave(r);
+	return rc < 0 ? rc : 0;
+}
+
+void hark_reactor_stop(struct hark_reactor *r)
+{
+	__atomic_store_n(&r->stopped, 1, __ATOMIC_SEQ_CST);
+	hark__wake(r);
+}

@@ -1,0 +1,71 @@
+/* darwin.c - macOS' spelling of sys.h: it has neither accept4 nor pipe2 nor MSG_NOSIGNAL.
+ *
+ * Between the call and the fcntl another thread may fork and exec: close-on-exec cannot be atomic
+ * here. */
+#include "sys/sys.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+const int hark__send_flags = 0;
+
+void hark__no_sigpipe(int fd)
+{
+	const int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+}
+
+static int prepare(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
+int hark__accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	int client = accept(fd, addr, len);
+	int error;
+
+	if (client < 0)
+		return -errno;
+	error = prepare(client);
+	if (error < 0) {
+		close(client);
+		return error;
+	}
+	return client;
+}
+
+int hark__pipe(int fds[2])
+{
+	int error;
+
+	if (pipe(fds) < 0)
+		return -errno;
+	error = prepare(fds[0]);
+	if (error == 0)
+		error = prepare(fds[1]);
+	if (error < 0) {
+		close(fds[0]);
+		close(fds[1]);
+	}
+	return error;
+}
+
+const char *hark__getenv(const char *name)
+{
+	return issetugid() ? NULL : getenv(name);
+}
+
+/* kqueue reports no urgent data, so that no backend here trusts a short read. */
+bool hark__plain_tcp(int fd)
+{
+	(void)fd;
+	return false;
+}

@@ -1,0 +1,28 @@
+/* sys.h - what the systems spell differently. One of linux.c, bsd.c and darwin.c is built. */
+#ifndef HARK_SYS_H
+#define HARK_SYS_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+/* Flags that every send carries so that it raises no SIGPIPE. */
+extern const int hark__send_flags;
+
+/* Where there is no such flag, switches SIGPIPE off for the socket; called before its first
+ * send. */
+void hark__no_sigpipe(int fd);
+
+/* accept(2); the new descriptor is nonblocking and close-on-exec. Returns it or -errno. */
+int hark__accept(int fd, struct sockaddr *addr, socklen_t *len);
+
+/* pipe(2); both ends nonblocking and close-on-exec. Returns 0 or -errno. */
+int hark__pipe(int fds[2]);
+
+/* getenv(3), but NULL in a program that runs with more rights than its user. */
+const char *hark__getenv(const char *name);
+
+/* Is it a TCP socket on which a short read means that the receive queue is empty, up to urgent
+ * data? False where the system cannot tell. */
+bool hark__plain_tcp(int fd);
+
+#endif
