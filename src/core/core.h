@@ -22,6 +22,7 @@
 /* hark_slot.flags */
 #define HARK__ALWAYS 0x01u /* the kernel refused it as always ready: it is so, in user space */
 #define HARK__DISARM 0x02u /* unwanted edges came: unwanted directions leave at the next flush */
+#define HARK__IDLE_SHIFT 4 /* HARK_RECV | HARK_SEND: had an unwanted edge, not wanted since */
 
 /* hark_handler.hark_flags */
 #define HARK__ASK 0x0001u         /* its interest may have changed: ask */
@@ -60,6 +61,7 @@ struct hark_reactor {
 	unsigned held;                /* turns for which `again` has been put off */
 
 	struct hark_link messages;   /* taken from the inbox, in order */
+	struct hark_link handling;   /* those that are being handled in this turn */
 	struct hark_message *inbox;  /* atomic: posted, latest first */
 	int sleeping;                /* atomic: a post must wake */
 	int stopped;                 /* atomic */

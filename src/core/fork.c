@@ -41,6 +41,12 @@ int hark__watch_waker(struct hark_reactor *r)
 	return hark__attach(r, &r->waking);
 }
 
+static void unwatch_waker(struct hark_reactor *r)
+{
+	if (r->waking.hark_reactor != NULL)
+		hark__detach(r, &r->waking);
+}
+
 /* Opens a second kernel object, with room for every handler. */
 static int open_spare(struct hark_reactor *r)
 {
@@ -109,7 +115,7 @@ int hark_reactor_after_fork(struct hark_reactor *r)
 	 * table while the reactor is marked as forked. */
 	error = hark__waker_open(&r->waker);
 	if (error == 0) {
-		hark__detach(r, &r->waking);
+		unwatch_waker(r);
 		error = hark__watch_waker(r);
 		if (error == 0)
 			error = open_spare(r);
@@ -120,8 +126,7 @@ int hark_reactor_after_fork(struct hark_reactor *r)
 			r->sleeping = 0;
 			return 0;
 		}
-		if (hark_handler_reactor(&r->waking) != NULL)
-			hark__detach(r, &r->waking);
+		unwatch_waker(r);
 		hark__waker_close(&r->waker);
 	}
 	r->waker = old;

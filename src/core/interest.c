@@ -70,6 +70,7 @@ void hark__update(struct hark_reactor *r, struct hark_slot *slot, struct hark_ha
 		hark__change(r, h);
 		return;
 	}
+	slot->flags &= (uint8_t) ~((want & (HARK_RECV | HARK_SEND)) << HARK__IDLE_SHIFT);
 	if ((want & ~(unsigned)slot->armed) || !edges_allowed(r, slot, h))
 		hark__change(r, h);
 	if ((slot->ready & want) && !hark__linked(&h->hark_ready))
@@ -157,6 +158,7 @@ static void change(struct hark_reactor *r, struct hark_slot *slot, struct hark_h
 		changed = HARK__DIRECTIONS | HARK_BROKEN;
 	slot->ready &= (uint8_t)~changed;
 	slot->armed = (uint8_t)want;
+	slot->flags = 0;
 	h->hark_flags |= HARK__WAS_ARMED;
 }
 
@@ -191,15 +193,20 @@ void hark__ready_rare(struct hark_port *up, struct hark_slot *slot, unsigned eve
 		hark__change(r, h);
 }
 
+/* A direction is disarmed at its second unwanted edge in a row: the first may just have come
+ * between two uses. (A Unix socket is reported writable each time its peer has read, so in a
+ * dialogue of requests and answers to disarm at once would cost two changes an exchange.) Urgent
+ * data comes unasked with edges, and cannot be disarmed. */
 void hark__ready_unwanted(struct hark_port *up, struct hark_slot *slot, unsigned events)
 {
 	struct hark_reactor *r = hark__container(up, struct hark_reactor, port);
+	unsigned idle = (events & (HARK_RECV | HARK_SEND)) << HARK__IDLE_SHIFT;
 
-	/* Urgent data comes unasked with edges, and cannot be disarmed. */
-	if (events & (HARK_RECV | HARK_SEND)) {
+	if (slot->flags & idle) {
 		slot->flags |= HARK__DISARM;
 		hark__change(r, slot->handler);
 	}
+	slot->flags |= (uint8_t)idle;
 }
 
 void hark_refuse(struct hark_port *up, int fd, uint32_t generation, int error)

@@ -80,16 +80,14 @@ static void let_go(struct hark_message *m)
  * handled. */
 int hark__handle_messages(struct hark_reactor *r)
 {
-	struct hark_link batch;
 	int count = 0;
 
 	if (!hark__messages_waiting(r))
 		return 0;
 	collect(r);
-	hark__list_init(&batch);
-	hark__append_all(&batch, &r->messages);
-	while (!hark__list_empty(&batch)) {
-		struct hark_message *m = of_link(batch.next);
+	hark__append_all(&r->handling, &r->messages);
+	while (!hark__list_empty(&r->handling)) {
+		struct hark_message *m = of_link(r->handling.next);
 		void (*handle_message)(struct hark_message *m, struct hark_reactor *r) =
 			m->handle_message;
 
@@ -102,7 +100,6 @@ int hark__handle_messages(struct hark_reactor *r)
 	return count;
 }
 
-/* A message that is in the batch of hark__handle_messages counts as queued: it is unlinked there. */
 bool hark_message_withdraw(struct hark_reactor *r, struct hark_message *m)
 {
 	if (hark__foreign(r) || !__atomic_load_n(&m->hark_queued, __ATOMIC_ACQUIRE) ||
@@ -118,6 +115,7 @@ bool hark_message_withdraw(struct hark_reactor *r, struct hark_message *m)
 void hark__detach_messages(struct hark_reactor *r)
 {
 	collect(r);
-	while (!hark__list_empty(&r->messages))
-		let_go(of_link(r->messages.next));
+	hark__append_all(&r->handling, &r->messages);
+	while (!hark__list_empty(&r->handling))
+		let_go(of_link(r->handling.next));
 }

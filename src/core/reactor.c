@@ -62,6 +62,7 @@ int hark_reactor_new(struct hark_reactor **out, const struct hark_options *optio
 	hark__list_init(&r->port.changes);
 	hark__list_init(&r->again);
 	hark__list_init(&r->messages);
+	hark__list_init(&r->handling);
 	r->audit = options->audit;
 	r->handle_audit = options->handle_audit;
 	r->spin_ns = options->spin_ns;
