@@ -51,7 +51,12 @@ refused 'names no backend' -Dbackends=
 case $(uname -s) in
 Linux)
 	# Where pkg-config finds nothing, there is no libkqueue.
-	PKG_CONFIG_LIBDIR=$dir PKG_CONFIG_PATH='' refused libkqueue -Dbackends=poll,kqueue
+	(
+		PKG_CONFIG_LIBDIR=$dir
+		PKG_CONFIG_PATH=
+		export PKG_CONFIG_LIBDIR PKG_CONFIG_PATH
+		refused libkqueue -Dbackends=poll,kqueue
+	)
 	;;
 *)
 	refused Linux -Dbackends=epoll

@@ -31,5 +31,7 @@ library_path() {
 
 # configure DIRECTORY OPTION...: a build directory for the library alone.
 configure() {
-	"$MESON" setup -Dauto_features=disabled "$@" "$SOURCE"
+	builddir=$1
+	shift
+	"$MESON" setup "$builddir" "$SOURCE" -Dauto_features=disabled "$@"
 }
