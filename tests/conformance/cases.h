@@ -6,7 +6,15 @@
 #include <check.h>
 
 #define CASES(CASE) \
-	CASE(level)
+	CASE(level) \
+	CASE(edge) \
+	CASE(interest) \
+	CASE(order) \
+	CASE(fairness) \
+	CASE(descriptors) \
+	CASE(scale) \
+	CASE(io) \
+	CASE(audit)
 
 #define DECLARE_CASE(file) TCase *case_##file(void);
 CASES(DECLARE_CASE)
