@@ -1,0 +1,168 @@
+/* model.c - what poll(2) says about every descriptor, and whether the library did what follows.
+ *
+ * Readiness is level-triggered whatever the backend does inside: who wants a direction for which
+ * poll(2) is ready before a turn is called in that turn, unless somebody did I/O on it meanwhile
+ * or changed the handler. Who has never used a verb is called for nothing else. */
+#include "world.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The directions for which a handler has to be called, and those for which it may be: select(2)
+ * does not tell a hang-up to a writer. */
+static unsigned directions_due(short events)
+{
+	unsigned due = 0;
+
+	if (events & (POLLIN | POLLHUP | POLLERR))
+		due |= HARK_RECV;
+	if (events & (POLLOUT | POLLERR))
+		due |= HARK_SEND;
+	if (events & POLLPRI)
+		due |= HARK_URGENT;
+	return due;
+}
+
+static unsigned directions_allowed(short events)
+{
+	return events & (POLLHUP | POLLERR) ? DIRECTIONS : directions_due(events);
+}
+
+static short events_of(const struct end *e)
+{
+	return (short)((e->able & HARK_RECV ? POLLIN : 0) | (e->able & HARK_SEND ? POLLOUT : 0) |
+	               (e->able & HARK_URGENT ? POLLPRI : 0));
+}
+
+/* Asks about one end. */
+short model_look(const struct end *e)
+{
+	struct pollfd now = { .fd = e->fd, .events = events_of(e) };
+
+	while (poll(&now, 1, 0) < 0)
+		;
+	return now.revents;
+}
+
+/* Asks about every open end. */
+static void look(const struct world *w, short now[ENDS])
+{
+	struct pollfd fds[ENDS];
+
+	for (int i = 0; i < ENDS; i++)
+		fds[i] = (struct pollfd){ .fd = w->ends[i].fd, .events = events_of(&w->ends[i]) };
+	while (poll(fds, ENDS, 0) < 0)
+		;
+	for (int i = 0; i < ENDS; i++)
+		now[i] = fds[i].revents;
+}
+
+/* A turn begins. */
+void model_before(struct world *w)
+{
+	short now[ENDS] = { 0 };
+
+	if (w->watched)
+		look(w, now);
+	for (int i = 0; i < ENDS; i++) {
+		struct end *e = &w->ends[i];
+
+		e->before = now[i];
+		e->called = e->stirred = 0;
+		e->changed = false;
+	}
+}
+
+/* The directions for which e's handler has to be called in the next turn. */
+unsigned model_due(const struct end *e)
+{
+	if (!e->actor || !e->actor->added)
+		return 0;
+	return actor_wants(e->actor) & directions_due(e->before);
+}
+
+/* Is there no reason at all why a handler that never used a verb is called for these? */
+static bool is_spurious(const struct end *e, unsigned directions)
+{
+	if (!(directions & ~directions_allowed(e->before) & ~e->stirred))
+		return false;
+	/* Something may have made it ready since: another callback, or TCP by itself. */
+	return (directions & ~directions_allowed(model_look(e)) & ~e->stirred) != 0;
+}
+
+static const char *names(unsigned directions)
+{
+	static const char *const sets[] = { "nothing", "recv", "send", "recv and send" };
+
+	return directions & HARK_URGENT ? "urgent" : sets[directions & 3];
+}
+
+/* a is called for directions: is that right? */
+void model_call(struct actor *a, unsigned directions)
+{
+	struct world *w = a->world;
+	struct end *e = a->end;
+	int i = (int)(e - w->ends);
+
+	if (!w->inside || w->freed)
+		fail(w, "end %d: called for %s outside of a turn", i, names(directions));
+	if (e->actor != a || !a->added || e->fd != a->handler.fd)
+		fail(w, "end %d: called for %s though it is not added", i, names(directions));
+	if (directions & ~actor_wants(a))
+		fail(w, "end %d: called for %s, but wants %s", i, names(directions),
+		     names(actor_wants(a)));
+	if (a->added_turn == w->turn)
+		fail(w, "end %d: called for %s in the turn in which it was added", i,
+		     names(directions));
+	if (e->called & directions)
+		fail(w, "end %d: called twice for %s in one turn", i, names(directions));
+	if ((directions == HARK_RECV && e->called & HARK_SEND) ||
+	    (directions == HARK_URGENT && e->called))
+		fail(w, "end %d: called for %s after %s", i, names(directions), names(e->called));
+	if (w->watched && !a->verbs && is_spurious(e, directions))
+		fail(w, "end %d: called for %s, but poll said %#x before the turn", i,
+		     names(directions), (unsigned)e->before);
+	e->called |= directions;
+	w->callbacks++;
+}
+
+/* Is a missed call excused by the backend? */
+static bool is_excused(const struct world *w, const struct end *e, short now)
+{
+	return w->quirks & QUIRK_EOF && now & (POLLHUP | POLLIN) && w->channels[(e - w->ends) ^ 1].ended;
+}
+
+/* The turn is over and has answered result. */
+void model_after(struct world *w, int result)
+{
+	short now[ENDS];
+	struct hark_stats stats;
+	uint64_t rebuilds = w->rebuilds;
+
+	if (result < 0)
+		fail(w, "hark_reactor_turn: %s", strerror(-result));
+	if (!w->freed && !w->stopped && result != w->callbacks)
+		fail(w, "hark_reactor_turn answers %d after %d callbacks", result, w->callbacks);
+	if (!w->watched || w->stopped || w->freed)
+		return;
+	/* A turn in which the kernel object had to be replaced finds nothing else. */
+	hark_reactor_stats(w->reactor, &stats);
+	w->rebuilds = stats.rebuilds;
+	if (w->rebuilds != rebuilds)
+		return;
+	look(w, now);
+	for (int i = 0; i < ENDS; i++) {
+		struct end *e = &w->ends[i];
+		unsigned missed = model_due(e) & directions_due(now[i]) & ~e->called & ~e->stirred;
+
+		/* TCP's own work may come between poll(2) and the wake-up of another set: there it
+		 * has to be missed twice running. */
+		if (!missed || e->changed || is_excused(w, e, now[i]))
+			e->missed = 0;
+		else if (e->kind != TCP || e->missed & missed)
+			fail(w, "end %d: not called for %s; poll says %#x before and %#x after the turn", i,
+			     names(missed), (unsigned)e->before, (unsigned)now[i]);
+		else
+			e->missed = missed;
+	}
+}
