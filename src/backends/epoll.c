@@ -73,21 +73,13 @@ static int epoll_modify(void *state, int fd, struct hark_slot *slot, unsigned wa
 
 static unsigned events_of(uint32_t events)
 {
-	unsigned got = 0;
+	unsigned got = (events & EPOLLIN ? HARK_RECV : 0) | (events & EPOLLOUT ? HARK_SEND : 0);
 
-	if (events & (EPOLLIN | EPOLLRDHUP))
-		got |= HARK_RECV;
-	if (events & EPOLLOUT)
-		got |= HARK_SEND;
-	if (events & (EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) {
-		if (events & EPOLLPRI)
-			got |= HARK_URGENT;
-		if (events & EPOLLRDHUP)
-			got |= HARK_RDHUP;
-		if (events & (EPOLLERR | EPOLLHUP))
-			got |= HARK_BROKEN;
-	}
-	return got;
+	if (!(events & ~(uint32_t)(EPOLLIN | EPOLLOUT)))
+		return got;
+	return got | (events & EPOLLPRI ? HARK_URGENT : 0) |
+	       (events & EPOLLRDHUP ? HARK_RECV | HARK_RDHUP : 0) |
+	       (events & (EPOLLERR | EPOLLHUP) ? HARK_BROKEN : 0);
 }
 
 /* Whole milliseconds, rounded up. */

@@ -40,9 +40,12 @@
 #define HARK__NEVER_EDGES 0x1000u /* a full descriptor may be writable all the same */
 #define HARK__INTERNAL 0x2000u    /* the reactor's own */
 #define HARK__PREPARED 0x4000u    /* listener made nonblocking, or SIGPIPE switched off */
+#define HARK__CONSTANT 0x8000u    /* its interest never changes: no need to ask */
 #define HARK__TURNS_SHIFT 16      /* 3 bits: how often it turned to edges */
 #define HARK__TURNS_MAX 5u        /* once, and back four times */
+#define HARK__GLUE 0x80000u       /* it has handle_ready */
 #define HARK__ERROR_SHIFT 20      /* 12 bits: the errno with which the kernel refused it */
+#define HARK__ERROR_MASK 0xfff00000u
 
 /* How long one wait of a backend may be asked to last: no system rejects a day. */
 #define HARK__WAIT_MAX HARK_S(86400)
@@ -101,14 +104,14 @@ void hark__detach(struct hark_reactor *r, struct hark_handler *h);
 
 /* interest.c */
 unsigned hark__ask(const struct hark_handler *h);
+unsigned hark__nature(const struct hark_handler_ops *ops);
 void hark__update(struct hark_reactor *r, struct hark_slot *slot, struct hark_handler *h);
 void hark__flush(struct hark_reactor *r);
 
 /* dispatch.c */
-int hark__dispatch(struct hark_reactor *r, struct hark_link *batch);
+int hark__dispatch(struct hark_reactor *r);
 
 /* message.c */
-bool hark__messages_waiting(const struct hark_reactor *r);
 int hark__handle_messages(struct hark_reactor *r);
 void hark__detach_messages(struct hark_reactor *r);
 void hark__wake(struct hark_reactor *r);
@@ -143,6 +146,11 @@ static inline bool hark__foreign(struct hark_reactor *r)
 	(void)r;
 #endif
 	return false;
+}
+
+static inline bool hark__messages_waiting(const struct hark_reactor *r)
+{
+	return __atomic_load_n(&r->inbox, __ATOMIC_SEQ_CST) || !hark__list_empty(&r->messages);
 }
 
 /* The slot of a handler that is added; it moves when the table grows. */

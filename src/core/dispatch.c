@@ -1,19 +1,18 @@
 /* dispatch.c - calling handlers.
  *
- * The batch is a list of handlers, and each is unlinked before it is called, so that a callback
- * can remove any of them, itself included: a removed handler is in no list, and current is NULL
- * once the one being called is gone. Nothing of a handler is touched after that. */
+ * Each handler is unlinked from the list before it is called, so that a callback can remove any of
+ * them, itself included: a removed handler is in no list, and current is NULL once the one being
+ * called is gone. Nothing of a handler is touched after that. */
 #include "core/core.h"
 
 /* Calls h's callback for one direction. Returns false if h is gone, or was removed and added
  * again, which for a dispatch is the same. */
-static bool call(struct hark_reactor *r, struct hark_handler *h, unsigned direction)
+static inline bool call(struct hark_reactor *r, struct hark_handler *h, unsigned direction)
 {
 	const struct hark_handler_ops *ops = h->ops;
 
 	r->current = h;
 	h->hark_flags &= ~(HARK__USED_RECV | HARK__USED_SEND);
-	r->stats.callbacks++;
 	if (direction == HARK_RECV)
 		ops->handle_recv(h);
 	else if (direction == HARK_SEND)
@@ -68,7 +67,6 @@ static int call_ready(struct hark_reactor *r, struct hark_handler *h, bool broke
 	if (ready == 0)
 		return 0;
 	r->current = h;
-	r->stats.callbacks++;
 	h->ops->handle_ready(h, ready | (broken ? HARK_BROKEN : 0));
 	if (r->current == h)
 		hark__update(r, hark__slot_of(r, h), h);
@@ -77,7 +75,7 @@ static int call_ready(struct hark_reactor *r, struct hark_handler *h, bool broke
 
 /* The kernel refused h: it is removed and told. Returns 1 for the callback, or -errno if it has
  * none. */
-static int fail(struct hark_reactor *r, struct hark_handler *h)
+static int fail(struct hark_handler *h)
 {
 	int error = (int)(h->hark_flags >> HARK__ERROR_SHIFT);
 	void (*handle_error)(struct hark_handler *h, int error) = h->ops->handle_error;
@@ -85,12 +83,12 @@ static int fail(struct hark_reactor *r, struct hark_handler *h)
 	hark_handler_remove(h);
 	if (handle_error == NULL)
 		return -error;
-	r->stats.callbacks++;
 	handle_error(h, error);
 	return 1;
 }
 
-static int dispatch_one(struct hark_reactor *r, struct hark_handler *h)
+/* Anything but a plain level-triggered handler with one direction ready. */
+static int dispatch_any(struct hark_reactor *r, struct hark_handler *h)
 {
 	struct hark_slot *slot = hark__slot_of(r, h);
 	bool always = slot->flags & HARK__ALWAYS;
@@ -98,8 +96,8 @@ static int dispatch_one(struct hark_reactor *r, struct hark_handler *h)
 	bool broken = slot->ready & HARK_BROKEN;
 	int callbacks;
 
-	if (h->hark_flags >> HARK__ERROR_SHIFT)
-		return fail(r, h);
+	if (h->hark_flags & HARK__ERROR_MASK)
+		return fail(h);
 	if (h->hark_flags & HARK__INTERNAL) {
 		slot->ready = 0;
 		r->stats.wakes++;
@@ -117,7 +115,10 @@ static int dispatch_one(struct hark_reactor *r, struct hark_handler *h)
 	else
 		h->hark_flags &= ~HARK__BROKEN_LAST;
 
-	callbacks = h->ops->handle_ready ? call_ready(r, h, broken) : call_each(r, h, level, broken);
+	if (h->hark_flags & HARK__GLUE)
+		callbacks = call_ready(r, h, broken);
+	else
+		callbacks = call_each(r, h, level, broken);
 	if (callbacks > 0 && r->current != h)
 		return callbacks;
 	slot = hark__slot_of(r, h);
@@ -128,26 +129,43 @@ static int dispatch_one(struct hark_reactor *r, struct hark_handler *h)
 	return callbacks;
 }
 
-/* Calls the handlers of batch, in order. Returns the number of callbacks, or -errno of a handler
- * that was refused and has no handle_error; the rest of the batch is then kept for the next
- * turn. */
-int hark__dispatch(struct hark_reactor *r, struct hark_link *batch)
+/* Most handlers, most of the time: nothing to be looked at but the callback's interest. */
+static inline int dispatch_one(struct hark_reactor *r, struct hark_handler *h)
 {
-	int callbacks = 0;
+	const unsigned special = HARK__ERROR_MASK | HARK__INTERNAL | HARK__ASK | HARK__GLUE |
+	                         HARK__BROKEN_LAST;
+	struct hark_slot *slot = hark__slot_of(r, h);
+	unsigned ready = slot->ready;
 
-	while (!hark__list_empty(batch)) {
-		struct hark_handler *h = hark__of_ready(batch->next);
-		int rc;
+	if ((h->hark_flags & special) || (slot->armed & HARK_EDGE) || slot->flags != 0 ||
+	    (ready & (ready - 1)) || !(ready & slot->want))
+		return dispatch_any(r, h);
+	slot->ready = 0;
+	if (call(r, h, ready) && !(h->hark_flags & HARK__CONSTANT)) {
+		note_use(h, ready);
+		hark__update(r, hark__slot_of(r, h), h);
+	}
+	return 1;
+}
+
+/* Calls the handlers reported ready, in order: nobody joins them meanwhile. Returns the number of
+ * callbacks, or -errno of a handler that was refused and has no handle_error; the rest is then
+ * kept for the next turn. */
+int hark__dispatch(struct hark_reactor *r)
+{
+	struct hark_link *ready = &r->port.ready;
+	int callbacks = 0;
+	int rc = 0;
+
+	while (!hark__list_empty(ready) && rc >= 0) {
+		struct hark_handler *h = hark__of_ready(ready->next);
 
 		hark__unlink(&h->hark_ready);
 		rc = dispatch_one(r, h);
-		if (rc < 0) {
-			hark__append_all(batch, &r->port.ready);
-			hark__append_all(&r->port.ready, batch);
-			return rc;
-		}
-		callbacks += rc;
+		if (rc > 0)
+			callbacks += rc;
 	}
 	r->current = NULL;
-	return callbacks;
+	r->stats.callbacks += (uint64_t)callbacks;
+	return rc < 0 ? rc : callbacks;
 }

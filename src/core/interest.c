@@ -40,15 +40,28 @@ unsigned hark__ask(const struct hark_handler *h)
 	       (wants(ops->wants_urgent, h) ? HARK_URGENT : 0);
 }
 
+static bool is_constant(bool (*question)(const struct hark_handler *h))
+{
+	return question == NULL || question == hark_always;
+}
+
+/* The flags that follow from a handler's ops. */
+unsigned hark__nature(const struct hark_handler_ops *ops)
+{
+	bool constant = is_constant(ops->wants_recv) && is_constant(ops->wants_send) &&
+	                is_constant(ops->wants_urgent);
+
+	return (constant ? HARK__CONSTANT : 0) | (ops->handle_ready != NULL ? HARK__GLUE : 0);
+}
+
 static bool edges_allowed(const struct hark_reactor *r, const struct hark_slot *slot,
                           const struct hark_handler *h)
 {
-	const unsigned spoilt =
-		HARK__OWN_RECV | HARK__OWN_SEND | HARK__BROKEN_LAST | HARK__NEVER_EDGES;
+	const unsigned spoilt = HARK__OWN_RECV | HARK__OWN_SEND | HARK__BROKEN_LAST |
+	                        HARK__NEVER_EDGES | HARK__GLUE;
 
 	return (r->backend->can & HARK_CAN_EDGE) && (h->hark_flags & HARK__SOCKET) &&
-	       !(h->hark_flags & spoilt) && !(slot->want & HARK_URGENT) &&
-	       h->ops->handle_ready == NULL;
+	       !(h->hark_flags & spoilt) && !(slot->want & HARK_URGENT);
 }
 
 /* Asks h what it wants and files the answer: for the next flush if the kernel must be told, for

@@ -41,24 +41,27 @@ static bool short_read_drains(struct hark_handler *h)
 	       plain_tcp(h);
 }
 
-/* After a call that receives: len is what was asked for, or 0 where a short read says nothing. */
-static ssize_t received(struct hark_handler *h, ssize_t n, size_t len, int flags)
+static ssize_t receive_failed(struct hark_handler *h, int error, int flags)
 {
-	int error = errno;
-
-	h->hark_flags |= HARK__USED_RECV;
-	if (n >= 0) {
-		h->hark_flags |= HARK__SOCKET;
-		if (n > 0 && (size_t)n < len && short_read_drains(h))
-			not_ready(h, HARK_RECV);
-		return n;
-	}
-	if ((error == EAGAIN || error == EWOULDBLOCK) && !(flags & ELSEWHERE)) {
+	if (error != EAGAIN && error != EWOULDBLOCK)
+		return -error;
+	if (!(flags & ELSEWHERE)) {
 		h->hark_flags |= HARK__SOCKET;
 		not_ready(h, HARK_RECV);
-		return -EAGAIN;
 	}
-	return -error;
+	return -EAGAIN;
+}
+
+/* After a call that receives: len is what was asked for, or 0 where a short read says nothing. */
+static inline ssize_t received(struct hark_handler *h, ssize_t n, size_t len, int flags)
+{
+	h->hark_flags |= HARK__USED_RECV;
+	if (n < 0)
+		return receive_failed(h, errno, flags);
+	h->hark_flags |= HARK__SOCKET;
+	if ((size_t)n < len && n > 0 && short_read_drains(h))
+		not_ready(h, HARK_RECV);
+	return n;
 }
 
 static ssize_t sent(struct hark_handler *h, ssize_t n, bool addressed)

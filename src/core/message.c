@@ -64,11 +64,6 @@ static void collect(struct hark_reactor *r)
 	}
 }
 
-bool hark__messages_waiting(const struct hark_reactor *r)
-{
-	return !hark__list_empty(&r->messages) || __atomic_load_n(&r->inbox, __ATOMIC_SEQ_CST);
-}
-
 /* From here on the message is the caller's again, and may be posted by any thread at once. */
 static void let_go(struct hark_message *m)
 {
@@ -82,8 +77,6 @@ int hark__handle_messages(struct hark_reactor *r)
 {
 	int count = 0;
 
-	if (!hark__messages_waiting(r))
-		return 0;
 	collect(r);
 	hark__append_all(&r->handling, &r->messages);
 	while (!hark__list_empty(&r->handling)) {
@@ -93,10 +86,9 @@ int hark__handle_messages(struct hark_reactor *r)
 
 		let_go(m);
 		count++;
-		r->stats.messages++;
-		r->stats.callbacks++;
 		handle_message(m, r);
 	}
+	r->stats.messages += (uint64_t)count;
 	return count;
 }
 

@@ -10,6 +10,7 @@ const char *hark_reactor_backend(const struct hark_reactor *r)
 void hark_reactor_stats(const struct hark_reactor *r, struct hark_stats *stats)
 {
 	*stats = r->stats;
+	stats->callbacks += stats->messages;
 	stats->events = r->port.events;
 	stats->stale = r->port.stale;
 	stats->syscalls = stats->waits;

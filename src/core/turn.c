@@ -60,69 +60,78 @@ static int spin(struct hark_reactor *r)
 	return rc;
 }
 
-/* Waits for the backend; sleeps only if nothing has to be done first. */
-static int wait_for_events(struct hark_reactor *r, int64_t timeout_ns)
+static int sleep_for_events(struct hark_reactor *r, int64_t timeout_ns)
 {
 	struct timespec limit = {0, 0};
-	bool sleeps = timeout_ns != 0 && hark__list_empty(&r->again) &&
-	              hark__list_empty(&r->port.ready) && !woken(r);
 	int rc;
 
-	if (sleeps && r->spin_ns > 0) {
+	if (r->spin_ns > 0) {
 		rc = spin(r);
 		if (rc != 0 || !hark__list_empty(&r->port.ready))
 			return rc;
 	}
-	if (sleeps) {
-		__atomic_store_n(&r->sleeping, 1, __ATOMIC_SEQ_CST);
-		sleeps = !woken(r);
-	}
-	if (sleeps && timeout_ns > 0) {
+	__atomic_store_n(&r->sleeping, 1, __ATOMIC_SEQ_CST);
+	if (woken(r)) {
+		timeout_ns = 0;
+	} else if (timeout_ns > 0) {
 		if (timeout_ns > HARK__WAIT_MAX)
 			timeout_ns = HARK__WAIT_MAX;
 		limit.tv_sec = (time_t)(timeout_ns / HARK_S(1));
 		limit.tv_nsec = (long)(timeout_ns % HARK_S(1));
 	}
 	r->stats.waits++;
-	rc = r->backend->wait(r->state, sleeps && timeout_ns < 0 ? NULL : &limit);
+	rc = r->backend->wait(r->state, timeout_ns < 0 ? NULL : &limit);
 	__atomic_store_n(&r->sleeping, 0, __ATOMIC_RELAXED);
 	return rc;
 }
 
+/* Waits for the backend; sleeps only if nothing has to be done first. */
+static int wait_for_events(struct hark_reactor *r, int64_t timeout_ns)
+{
+	if (timeout_ns != 0 && hark__list_empty(&r->again) && hark__list_empty(&r->port.ready))
+		return sleep_for_events(r, timeout_ns);
+	r->stats.waits++;
+	return r->backend->wait(r->state, &(struct timespec){0, 0});
+}
+
 /* What has been ready longest goes first, unless waits keep finding more than they can report:
  * then what has just become ready has precedence, for a while. */
-static void take_batch(struct hark_reactor *r, bool full, struct hark_link *batch)
+static void take_up_again(struct hark_reactor *r, bool full)
 {
-	hark__list_init(batch);
 	if (full && r->held < HARK__HOLD_MAX) {
 		r->held++;
-	} else {
-		r->held = 0;
-		hark__append_all(batch, &r->again);
+		return;
 	}
-	hark__append_all(batch, &r->port.ready);
+	r->held = 0;
+	hark__append_all(&r->again, &r->port.ready);
+	hark__append_all(&r->port.ready, &r->again);
 }
 
 /* One round. Returns the number of callbacks, or -errno. */
 static int round_once(struct hark_reactor *r, int64_t timeout_ns)
 {
-	struct hark_link batch;
-	int messages, callbacks, rc;
+	int messages = 0;
+	int callbacks, rc;
 
 	r->stats.turns++;
 	if (r->audit)
 		hark__audit(r);
-	hark__flush(r);
+	if (!hark__list_empty(&r->port.changes))
+		hark__flush(r);
 	rc = wait_for_events(r, timeout_ns);
 	r->now_read = false;
-	r->interrupted = rc == -EINTR;
-	if (rc < 0 && rc != -EINTR)
-		return rc;
-	if (rc > 0 && (rc & HARK_DEAD) && hark__rebuild(r) == 0)
-		r->stats.rebuilds++;
-	messages = hark__handle_messages(r);
-	take_batch(r, rc > 0 && (rc & HARK_FULL), &batch);
-	callbacks = hark__dispatch(r, &batch);
+	if (rc != 0) {
+		r->interrupted = rc == -EINTR;
+		if (rc < 0 && rc != -EINTR)
+			return rc;
+		if (rc > 0 && (rc & HARK_DEAD) && hark__rebuild(r) == 0)
+			r->stats.rebuilds++;
+	}
+	if (hark__messages_waiting(r))
+		messages = hark__handle_messages(r);
+	if (!hark__list_empty(&r->again))
+		take_up_again(r, rc > 0 && (rc & HARK_FULL));
+	callbacks = hark__dispatch(r);
 	return callbacks < 0 ? callbacks : messages + callbacks;
 }
 
@@ -139,6 +148,7 @@ static int rounds(struct hark_reactor *r, int64_t timeout_ns)
 		if (timeout_ns < INT64_MAX - now)
 			end = now + timeout_ns;
 	}
+	r->interrupted = false;
 	for (;;) {
 		int rc = round_once(r, left);
 
