@@ -86,6 +86,7 @@ struct row {
 	uint64_t calls, hops;
 	double *ns, *setup; /* one a round */
 	double bytes;       /* below 0: not known */
+	bool failed;        /* could not be measured; the plan has a note */
 
 	struct spread time, ratio, setup_time, setup_ratio;
 };
@@ -139,7 +140,7 @@ unsigned ring_drain(const struct ring *ring);
 
 /* measure.c */
 int64_t now(void); /* monotonic nanoseconds */
-void measure(const struct plan *plan, struct cell *cell, unsigned index);
+void measure(struct plan *plan, struct cell *cell, unsigned index);
 
 /* report.c */
 void report_head(void);

@@ -17,16 +17,16 @@ static struct {
 	struct node *nodes;
 } loop;
 
-static inline ssize_t node_recv(struct node *node, char *byte)
+static inline ssize_t node_recv(struct node *node, char *buf, size_t size)
 {
-	ssize_t got = hark_recv(&node->handler, byte, 1);
+	ssize_t got = hark_recv(&node->handler, buf, size);
 
 	return got < 0 ? -1 : got;
 }
 
-static inline ssize_t node_send(struct node *node, const char *byte)
+static inline ssize_t node_send(struct node *node, const char *buf, size_t size)
 {
-	return hark_send(&node->handler, byte, 1);
+	return hark_send(&node->handler, buf, size);
 }
 
 /* hark asks wants_send after each callback. */

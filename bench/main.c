@@ -23,7 +23,7 @@ static const char help[] =
 	"  --transport LIST      unix, tcp\n"
 	"  --descriptors LIST    how many are watched: 100,1000,5000,10000\n"
 	"  --active LIST         how many bytes are under way\n"
-	"  --rounds N            rounds of each measurement: 7\n"
+	"  --rounds N            rounds of each measurement: 15, or 3 if quick\n"
 	"  --json FILE           write the results to FILE as well\n"
 	"  --list                show the workloads and backends, and why one is missing\n"
 	"  --help, --version\n"
@@ -231,7 +231,7 @@ static const char *parse(int argc, char **argv, struct plan *plan, struct wishes
 	if (optind < argc)
 		usage_error("'%s' is no option; --help shows them", argv[optind]);
 	if (plan->rounds == 0)
-		plan->rounds = plan->quick ? 3 : 7;
+		plan->rounds = plan->quick ? 3 : 15;
 	return json;
 }
 

@@ -2,7 +2,8 @@
  *
  * In each round every row has its turn, in random order, so that what disturbs the machine
  * disturbs all alike; a ratio compares two turns of one round, and the medians are taken over the
- * rounds. A turn makes the driver's loop anew, watches all descriptors (set-up, timed, more than
+ * rounds. Many short rounds do better than a few long ones: a machine whose speed changes from one
+ * second to the next has still one speed within most of them. A turn makes the driver's loop anew, watches all descriptors (set-up, timed, more than
  * once where it is short), warms up, and runs a slice: a number of hops that is the same in all
  * rounds, in pieces of some milliseconds, the median of which is the turn's time. So a process
  * that takes the processor for a moment spoils a piece, not the slice.
@@ -23,7 +24,7 @@
 #define SETUPS 2000 /* descriptors set up in a turn, at the least */
 #define PIECE HARK_MS(2)
 #define PIECES_LEAST 3
-#define PIECES_MOST 50
+#define PIECES_MOST 32
 
 struct tally tally;
 
@@ -76,37 +77,52 @@ static uint32_t random_number(void)
 	return state;
 }
 
-static void shuffle(unsigned *order, unsigned count)
+/* A random order of the cell's rows, in which those on one backend stay neighbours: what is to be
+ * compared is then measured within a fraction of a second. */
+static void shuffle(const struct cell *cell, unsigned *order)
 {
-	for (unsigned i = 0; i < count; i++)
-		order[i] = i;
-	for (unsigned i = count; i > 1; i--) {
-		unsigned other = random_number() % i, kept = order[i - 1];
+	uint64_t *keys = allocate(cell->row_count, sizeof *keys);
+	uint32_t block = 0;
 
-		order[i - 1] = order[other];
-		order[other] = kept;
+	for (unsigned i = 0; i < cell->row_count; i++) {
+		unsigned at = i;
+
+		if (i == 0 || strcmp(cell->rows[i].backend, cell->rows[i - 1].backend) != 0)
+			block = random_number();
+		keys[i] = (uint64_t)block << 32 | random_number();
+		for (; at > 0 && keys[order[at - 1]] > keys[i]; at--)
+			order[at] = order[at - 1];
+		order[at] = i;
 	}
+	free(keys);
 }
 
-static void open_loop(const struct cell *cell, const struct row *row)
+/* The row cannot be measured in this cell; what is known of the others is worth having. */
+static bool leave_out(struct plan *plan, const struct cell *cell, struct row *row, const char *why)
+{
+	row->failed = true;
+	note(plan, "%s: left out: %s", describe(cell, row), why);
+	return false;
+}
+
+/* Opens the loop and watches the ring; adds the nanoseconds that the latter takes to *took. */
+static bool set_up(struct plan *plan, const struct cell *cell, struct row *row, double *took,
+                   double *memory)
 {
 	char why[256] = "";
 	int error = row->driver->open(row->backend, cell->work, &ring, why, sizeof why);
+	int64_t before;
 
 	if (error < 0)
-		broken("%s: cannot open: %s", describe(cell, row),
-		       why[0] != '\0' ? why : strerror(-error));
-}
-
-/* Nanoseconds to watch the whole ring. */
-static double watch_all(const struct cell *cell, const struct row *row)
-{
-	int64_t before = now();
-	int error = row->driver->watch();
-
-	if (error < 0)
-		broken("%s: cannot watch: %s", describe(cell, row), strerror(-error));
-	return (double)(now() - before);
+		return leave_out(plan, cell, row, why[0] != '\0' ? why : strerror(-error));
+	*memory = system_memory();
+	before = now();
+	error = row->driver->watch();
+	*took += (double)(now() - before);
+	if (error == 0)
+		return true;
+	row->driver->close();
+	return leave_out(plan, cell, row, strerror(-error));
 }
 
 /* Nanoseconds for so many more hops. */
@@ -146,14 +162,13 @@ static void calibrate(const struct cell *cell, struct row *row, double slice)
 /* Finds out how many hops a slice is, and what the loop has allocated: after the first events, so
  * that what was put off until then counts too. The second time tells: what the allocator keeps of
  * the first, it keeps once. */
-static void try_out(const struct cell *cell, struct row *row, double slice)
+static bool try_out(struct plan *plan, const struct cell *cell, struct row *row, double slice)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		double before;
+		double before, took = 0;
 
-		open_loop(cell, row);
-		before = system_memory();
-		watch_all(cell, row);
+		if (!set_up(plan, cell, row, &took, &before))
+			return false;
 		ring_start(&ring, cell->active);
 		if (i == 0)
 			calibrate(cell, row, slice);
@@ -163,6 +178,7 @@ static void try_out(const struct cell *cell, struct row *row, double slice)
 		row->driver->close();
 		ring_drain(&ring);
 	}
+	return true;
 }
 
 static int compare(const void *a, const void *b)
@@ -197,22 +213,22 @@ static double run_slice(const struct cell *cell, const struct row *row)
 	return spread_of(pieces, row->pieces).median;
 }
 
-static void turn(const struct cell *cell, struct row *row, unsigned round, double slice)
+static void turn(struct plan *plan, const struct cell *cell, struct row *row, unsigned round,
+                 double slice)
 {
 	const unsigned setups = 1 + SETUPS / cell->descriptors;
-	double setup = 0;
+	double setup = 0, memory;
 	uint64_t hops, empty, calls;
 
 	memset(&tally, 0, sizeof tally);
 	guard(cell, row);
-	if (round == 0)
-		try_out(cell, row, slice);
-
+	if (round == 0 && !try_out(plan, cell, row, slice))
+		return;
 	for (unsigned i = 0; i < setups; i++) {
 		if (i > 0)
 			row->driver->close();
-		open_loop(cell, row);
-		setup += watch_all(cell, row);
+		if (!set_up(plan, cell, row, &setup, &memory))
+			return;
 	}
 	row->setup[round] = setup / setups / cell->descriptors;
 
@@ -252,7 +268,9 @@ static void sum_up(struct cell *cell, unsigned rounds)
 	for (unsigned i = 0; i < cell->row_count; i++) {
 		struct row *row = &cell->rows[i];
 
-		if (row->raw != NULL) {
+		if (row->raw != NULL && row->raw->failed)
+			row->raw = NULL;
+		if (row->raw != NULL && !row->failed) {
 			row->ratio = ratios(row->ns, row->raw->ns, rounds);
 			row->setup_ratio = ratios(row->setup, row->raw->setup, rounds);
 		}
@@ -260,6 +278,8 @@ static void sum_up(struct cell *cell, unsigned rounds)
 	for (unsigned i = 0; i < cell->row_count; i++) {
 		struct row *row = &cell->rows[i];
 
+		if (row->failed)
+			continue;
 		row->time = spread_of(row->ns, rounds);
 		row->setup_time = spread_of(row->setup, rounds);
 	}
@@ -296,9 +316,9 @@ static void prepare_ring(const struct cell *cell)
 }
 
 /* Measures the plan's index-th cell. */
-void measure(const struct plan *plan, struct cell *cell, unsigned index)
+void measure(struct plan *plan, struct cell *cell, unsigned index)
 {
-	const double slice = (double)(plan->quick ? HARK_MS(15) : HARK_MS(100));
+	const double slice = (double)(plan->quick ? HARK_MS(15) : HARK_MS(40));
 	unsigned *order = allocate(cell->row_count, sizeof *order);
 
 	signal(SIGALRM, handle_alarm);
@@ -306,9 +326,11 @@ void measure(const struct plan *plan, struct cell *cell, unsigned index)
 	prepare_ring(cell);
 	for (unsigned round = 0; round < plan->rounds; round++) {
 		progress(plan, cell, index, round);
-		shuffle(order, cell->row_count);
-		for (unsigned i = 0; i < cell->row_count; i++)
-			turn(cell, &cell->rows[order[i]], round, slice);
+		shuffle(cell, order);
+		for (unsigned i = 0; i < cell->row_count; i++) {
+			if (!cell->rows[order[i]].failed)
+				turn(plan, cell, &cell->rows[order[i]], round, slice);
+		}
 	}
 	progress(plan, cell, index, plan->rounds);
 	free(order);

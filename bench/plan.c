@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *const work_names[WORK_COUNT] = { "ring", "churn" };
 const char *const work_about[WORK_COUNT] = {
@@ -121,7 +122,7 @@ void note(struct plan *plan, const char *format, ...)
 	if (plan->notes == NULL)
 		broken("out of memory");
 	plan->notes[plan->note_count++] = text;
-	fprintf(stderr, "hark-bench: %s\n", text);
+	fprintf(stderr, "%shark-bench: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", text);
 }
 
 static bool wished(const struct wishes *wishes, const char *backend)

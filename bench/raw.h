@@ -15,14 +15,14 @@ struct node {
 
 static void node_want(struct node *node, bool want);
 
-static inline ssize_t node_recv(struct node *node, char *byte)
+static inline ssize_t node_recv(struct node *node, char *buf, size_t size)
 {
-	return recv(node->fd, byte, 1, 0);
+	return recv(node->fd, buf, size, 0);
 }
 
-static inline ssize_t node_send(struct node *node, const char *byte)
+static inline ssize_t node_send(struct node *node, const char *buf, size_t size)
 {
-	return send(node->fd, byte, 1, 0);
+	return send(node->fd, buf, size, 0);
 }
 
 /* The loops look at tally.hops themselves. */

@@ -31,6 +31,8 @@ void report_cell(const struct cell *cell)
 		const struct row *row = &cell->rows[i];
 		char range[32], ratio[16] = "-", ratio_range[32] = "", bytes[16] = "-";
 
+		if (row->failed)
+			continue;
 		snprintf(range, sizeof range, "[%.0f-%.0f]", row->time.min, row->time.max);
 		if (row->raw != NULL) {
 			snprintf(ratio, sizeof ratio, "%.3f", row->ratio.median);
@@ -88,8 +90,12 @@ static json_t *json_report(const struct plan *plan)
 	for (unsigned i = 0; i < plan->note_count; i++)
 		json_array_append_new(notes, json_string(plan->notes[i]));
 	for (unsigned i = 0; i < plan->cell_count; i++) {
-		for (unsigned j = 0; j < plan->cells[i].row_count; j++)
-			json_array_append_new(rows, json_row(&plan->cells[i], &plan->cells[i].rows[j]));
+		const struct cell *cell = &plan->cells[i];
+
+		for (unsigned j = 0; j < cell->row_count; j++) {
+			if (!cell->rows[j].failed)
+				json_array_append_new(rows, json_row(cell, &cell->rows[j]));
+		}
 	}
 	root = json_pack("{s:s, s:s, s:s?, s:i, s:s, s:s, s:i, s:b, s:o, s:o}", "machine",
 	                 system.machine, "kernel", kernel, "cpu", system_cpu(cpu, sizeof cpu),

@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 /* Beside the ring: the standard streams, what the parent left open, and a loop's own. */
-#define SPARE 32
-#define LOOPS_OWN 8
+#define SPARE 64
+#define LOOPS_OWN 16
 
 /* The files that `count` watched descriptors need: each end of a dialogue is watched. */
 unsigned ring_need(unsigned count, bool dialogue)

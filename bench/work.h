@@ -4,8 +4,8 @@
  *
  *   struct node                          what its user keeps for one watched descriptor, with the
  *                                        members int to, of struct pair, and unsigned holding
- *   ssize_t node_recv(node, char *)      reads a byte from the node's descriptor; -1: there is none
- *   ssize_t node_send(node, const char *)  writes a byte to the node's own descriptor
+ *   ssize_t node_recv(node, buf, size)   receives from the node's descriptor; -1: nothing there
+ *   ssize_t node_send(node, buf, size)   sends on the node's own descriptor
  *   void node_want(node, bool)           from now on calls, or no longer calls, churn_send
  *                                        when the node's descriptor can send
  *   void node_finish(node)               the goal is reached: run shall return
@@ -17,19 +17,20 @@
 #include "bench.h"
 #include <sys/socket.h>
 
-static inline bool node_take(struct node *node)
+/* Returns the bytes that were received. */
+static inline unsigned node_take(struct node *node, size_t most)
 {
-	char byte;
-	ssize_t got = node_recv(node, &byte);
+	char bytes[64];
+	ssize_t got = node_recv(node, bytes, most < sizeof bytes ? most : sizeof bytes);
 
-	if (got == 1) {
-		tally.taken++;
-		return true;
+	if (got > 0) {
+		tally.taken += (uint64_t)got;
+		return (unsigned)got;
 	}
 	if (got == 0)
 		broken("a socket of the ring was closed");
 	tally.empty++;
-	return false;
+	return 0;
 }
 
 static inline void node_passed(struct node *node, ssize_t sent)
@@ -41,18 +42,23 @@ static inline void node_passed(struct node *node, ssize_t sent)
 }
 
 /* Ring: a byte that arrives goes on to the next descriptor, by a far end that is nobody's to
- * watch: every driver writes to it in the same way. */
+ * watch: every driver writes to it in the same way. Bytes that meet are not to go on as one. */
 static inline void ring_recv(struct node *node)
 {
-	if (node_take(node))
+	if (node_take(node, 1) > 0)
 		node_passed(node, send(node->to, "", 1, 0));
 }
 
 /* Churn: a byte that arrives makes the node want to send; when it may, it sends the byte back and
- * no longer wants to. More bytes may arrive before it may. */
+ * no longer wants to. Like any program it receives as much as there is, which is one byte unless
+ * there are more of them than pairs. */
 static inline void churn_recv(struct node *node)
 {
-	if (node_take(node) && node->holding++ == 0)
+	unsigned got = node_take(node, SIZE_MAX);
+	bool wanted = node->holding > 0;
+
+	node->holding += got;
+	if (got > 0 && !wanted)
 		node_want(node, true);
 }
 
@@ -60,7 +66,7 @@ static inline void churn_send(struct node *node)
 {
 	if (node->holding == 0)
 		return;
-	node_passed(node, node_send(node, ""));
+	node_passed(node, node_send(node, "", 1));
 	if (--node->holding == 0)
 		node_want(node, false);
 }
