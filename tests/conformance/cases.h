@@ -14,7 +14,14 @@
 	CASE(descriptors) \
 	CASE(scale) \
 	CASE(io) \
-	CASE(audit)
+	CASE(audit) \
+	CASE(lifecycle) \
+	CASE(reuse) \
+	CASE(errors) \
+	CASE(timeout) \
+	CASE(stop) \
+	CASE(message) \
+	CASE(fork)
 
 #define DECLARE_CASE(file) TCase *case_##file(void);
 CASES(DECLARE_CASE)
