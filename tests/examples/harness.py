@@ -28,6 +28,7 @@ PATIENCE = 120
 if len(sys.argv) != 3:
     sys.exit("usage: %s BUILD_EXAMPLES_DIR BACKEND" % sys.argv[0])
 DIRECTORY, BACKEND = sys.argv[1:]
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 checks = []
 
@@ -84,7 +85,8 @@ class Server:
         command = [os.path.join(DIRECTORY, name), *arguments]
         if VALGRIND:
             command = ["valgrind", "--quiet", "--leak-check=full", "--show-leak-kinds=all",
-                       "--errors-for-leak-kinds=all", "--error-exitcode=99", *command]
+                       "--errors-for-leak-kinds=all", "--error-exitcode=99",
+                       "--suppressions=" + os.path.join(HERE, "libkqueue.supp"), *command]
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

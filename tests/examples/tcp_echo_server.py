@@ -87,8 +87,9 @@ def descriptors(server):
 class Stream:
     """A client that sends `total` bytes and then ends its side, and gets them back.
 
-    A slow one first sends without receiving until nothing more is taken, which it must come to,
-    and then receives a piece now and then."""
+    A slow one first sends without receiving until nothing more is taken, or nothing is left, and
+    then receives a piece now and then. It sends more than the kernel keeps for its receiver (4 MB
+    on Linux, as a rule), so that the server has to keep the rest waiting."""
 
     JAM = 0.3
     PIECE = 32768
@@ -121,7 +122,6 @@ class Stream:
         except BlockingIOError:
             return
         if self.sent == self.total:
-            need(self.reading, "all %d bytes were taken though none was read" % self.total)
             self.socket.shutdown(socket.SHUT_WR)
         if not self.reading:
             self.next_at = time.monotonic() + self.JAM
@@ -331,6 +331,11 @@ def answered(waiting):
     return got
 
 
+def one_report(server):
+    reports = [line for line in server.stderr().splitlines() if line.startswith(NAME + ": ")]
+    need(len(reports) == 1, "not one report: %r" % server.stderr())
+
+
 @check
 def without_descriptors_clients_wait_and_the_server_does_not_spin():
     # Valgrind itself resets a connection whose descriptor is past the limit it started with, so
@@ -354,7 +359,7 @@ def without_descriptors_clients_wait_and_the_server_does_not_spin():
             served = answered(waiting)
             rounds += 1
         note("100 clients in %d rounds" % rounds)
-        need(server.stderr().count("\n") == 1, "not one report: %r" % server.stderr())
+        one_report(server)
 
 
 @check
@@ -372,7 +377,7 @@ def a_lack_of_descriptors_that_is_not_its_clients_doing_passes():
             quiet(server, "out of descriptors without clients")
             resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
             need(s.recv(100) == b"hello", "not served")
-        need(server.stderr().count("\n") == 1, "not one report: %r" % server.stderr())
+        one_report(server)
 
 
 @check
