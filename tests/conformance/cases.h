@@ -21,7 +21,11 @@
 	CASE(timeout) \
 	CASE(stop) \
 	CASE(message) \
-	CASE(fork)
+	CASE(fork) \
+	CASE(starve) \
+	CASE(embed) \
+	CASE(report) \
+	CASE(environment)
 
 #define DECLARE_CASE(file) TCase *case_##file(void);
 CASES(DECLARE_CASE)
