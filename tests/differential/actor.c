@@ -17,7 +17,9 @@ static bool wants_recv(const struct hark_handler *h)
 
 static bool wants_send(const struct hark_handler *h)
 {
-	return wants(h, HARK_SEND);
+	const struct actor *a = (const struct actor *)h;
+
+	return wants(h, HARK_SEND) && (a->manner != DEVOTED || bytes_payable(a->world, a->end));
 }
 
 static bool wants_urgent(const struct hark_handler *h)
@@ -47,7 +49,7 @@ static void act_recv(struct actor *a, uint32_t x)
 	if (w->calm) {
 		size = 65536;
 		on = (x & 1) != 0;
-	} else if (x % 8 == 0) {
+	} else if (x % 8 == 0 && a->manner != DEVOTED) {
 		return;
 	} else if (x % 8 < 3) {
 		size = 1;
@@ -72,7 +74,7 @@ static void act_send(struct actor *a, uint32_t x)
 	bool on = x % 4 != 0;
 	ssize_t n;
 
-	if (!w->calm && x % 16 == 1)
+	if (!w->calm && x % 16 == 1 && a->manner != DEVOTED)
 		return;
 	do {
 		n = bytes_send(w, e, a->manner, (uint32_t)chance_mix(x++), size);
@@ -105,6 +107,11 @@ static void act(struct actor *a, unsigned directions)
 		act_recv(a, (uint32_t)(word >> 8) & 0xffff);
 	if (directions & HARK_SEND)
 		act_send(a, (uint32_t)(word >> 24) & 0xffff);
+	/* It is asked again after the callback: no refresh is needed. */
+	if (!w->calm && (word >> 58 & 7) == 0) {
+		a->wants = (unsigned)(word >> 54) & e->able;
+		e->changed = true;
+	}
 	if (!w->calm && word >> 62 == 0)
 		operations_inside(w, e, chance_mix(word));
 }
@@ -172,7 +179,13 @@ static const struct hark_handler_ops ready_ops = {
 /* What a asks for now. */
 unsigned actor_wants(const struct actor *a)
 {
-	return a->handler.ops == &always_ops ? (a->wants & HARK_SEND) | HARK_RECV : a->wants;
+	unsigned directions = a->wants;
+
+	if (a->handler.ops == &always_ops)
+		directions = (directions & HARK_SEND) | HARK_RECV;
+	if (a->manner == DEVOTED && !bytes_payable(a->world, a->end))
+		directions &= ~HARK_SEND;
+	return directions;
 }
 
 /* Gives e a handler that is not added; x decides what it is like. */
@@ -190,7 +203,9 @@ void actor_make(struct world *w, struct end *e, uint32_t x)
 	a->world = w;
 	a->end = e;
 	a->serial = ++w->actors;
-	a->manner = (enum manner)((x >> 3) % 3);
+	a->manner = (enum manner)((x >> 3) % (MANNERS + 1));
+	if (a->manner == MANNERS)
+		a->manner = DEVOTED;
 	a->wants = x >> 8 & e->able;
 	hark_handler_init(&a->handler, ops, e->fd);
 	e->actor = a;

@@ -66,6 +66,31 @@ static bool by_verb(struct end *e, enum manner manner, uint32_t x)
 	return true;
 }
 
+/* Is something owed that may be sent as far as the test is concerned? */
+bool bytes_payable(struct world *w, const struct end *e)
+{
+	const struct channel *c = channel_out(w, e);
+
+	if (c->kind == UDP && end_peer(w, e)->fd >= 0 && c->sent - c->received >= UDP_UNDER_WAY)
+		return false;
+	return c->owed > 0;
+}
+
+/* That has changed: some want to send only then. */
+void bytes_changed(struct end *e)
+{
+	if (!e->actor || e->actor->manner != DEVOTED)
+		return;
+	e->changed = true;
+	hark_handler_refresh(&e->actor->handler);
+}
+
+void bytes_owe(struct world *w, struct end *e, uint64_t more)
+{
+	channel_out(w, e)->owed += more;
+	bytes_changed(e);
+}
+
 static ssize_t own(ssize_t result)
 {
 	return result < 0 ? -errno : result;
@@ -160,8 +185,11 @@ static void arrived(struct world *w, struct channel *c, const unsigned char *buf
 	if (memcmp(buffer, expected, n) != 0)
 		fail(w, "channel %u: wrong bytes after %llu", c->serial,
 		     (unsigned long long)c->received);
-	if (!peeked)
-		c->received += count;
+	if (peeked)
+		return;
+	c->received += count;
+	if (c->kind == UDP)
+		bytes_changed(&w->ends[c - w->channels]);
 }
 
 /* e has met the end of what it reads, or an error. */
@@ -267,9 +295,7 @@ ssize_t bytes_send(struct world *w, struct end *e, enum manner manner, uint32_t 
 	bool verb;
 	ssize_t n;
 
-	if (c->owed == 0)
-		return 0;
-	if (c->kind == UDP && end_peer(w, e)->fd >= 0 && c->sent - c->received >= UDP_UNDER_WAY)
+	if (!bytes_payable(w, e))
 		return 0;
 	verb = by_verb(e, manner, x);
 	e->stirred |= HARK_SEND;
@@ -290,10 +316,12 @@ ssize_t bytes_send(struct world *w, struct end *e, enum manner manner, uint32_t 
 		if (!c->lossy)
 			fail(w, "channel %u cannot send: %s", c->serial, strerror((int)-n));
 		c->owed = 0;
+		bytes_changed(e);
 		return n;
 	}
 	c->sent += is_message(c->kind) ? 1 : (uint64_t)n;
 	c->owed -= is_message(c->kind) ? 1 : (uint64_t)n;
+	bytes_changed(e);
 	bytes_finish(w, e);
 	return 1;
 }
@@ -319,6 +347,7 @@ void bytes_urgent_send(struct world *w, struct end *e)
 	if (inlined) {
 		c->sent++;
 		c->owed--;
+		bytes_changed(e);
 	} else {
 		c->urgent = true;
 		c->urgent_mark = c->sent;

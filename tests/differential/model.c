@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define IDLE_MOST 10u
+
 /* The directions for which a handler has to be called, and those for which it may be: select(2)
  * does not tell a hang-up to a writer. */
 static unsigned directions_due(short events)
@@ -126,6 +128,21 @@ void model_call(struct actor *a, unsigned directions)
 	w->callbacks++;
 }
 
+/* Who uses verbs may be called for nothing, but not again and again: the verb has said that there
+ * is nothing. */
+static void count_idle(struct world *w, struct end *e, short now)
+{
+	unsigned ready = directions_allowed(e->before) | directions_allowed(now);
+	unsigned idle = e->called & e->stirred & ~ready;
+
+	for (int i = 0; i < 3; i++) {
+		e->idle[i] = idle >> i & 1 ? e->idle[i] + 1 : 0;
+		if (e->idle[i] == IDLE_MOST)
+			fail(w, "end %d: called for %s in %u turns running for nothing", (int)(e - w->ends),
+			     names(1u << i), IDLE_MOST);
+	}
+}
+
 /* Is a missed call excused by the backend? */
 static bool is_excused(const struct world *w, const struct end *e, short now)
 {
@@ -155,6 +172,7 @@ void model_after(struct world *w, int result)
 		struct end *e = &w->ends[i];
 		unsigned missed = model_due(e) & directions_due(now[i]) & ~e->called & ~e->stirred;
 
+		count_idle(w, e, now[i]);
 		/* TCP's own work may come between poll(2) and the wake-up of another set: there it
 		 * has to be missed twice running. */
 		if (!missed || e->changed || is_excused(w, e, now[i]))

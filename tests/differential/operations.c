@@ -149,9 +149,9 @@ static bool owe(struct world *w, struct end *e, uint64_t bytes, uint64_t message
 		most = MESSAGES_MOST;
 		more = messages;
 	}
-	if (c->owed + c->sent + more > most)
+	if (c->sent + c->owed + more > most)
 		return false;
-	c->owed += more;
+	bytes_owe(w, e, more);
 	return true;
 }
 
@@ -203,9 +203,11 @@ static void shutdown_last(struct world *w, struct end *e, uint32_t x)
 {
 	struct channel *c = channel_out(w, e);
 
-	(void)x;
 	if (e->fd < 0 || (e->kind != STREAM && e->kind != SEQPACKET && e->kind != TCP))
 		return;
+	/* Often with the last bytes right before it. */
+	if (owe(w, e, x & 15, x & 1))
+		bytes_send(w, e, PLAIN, 0, 65536);
 	c->finish = true;
 	bytes_finish(w, e);
 	if (e->actor && c->owed > 0)
@@ -226,6 +228,7 @@ static void shutdown_now(struct world *w, struct end *e, uint32_t x)
 	if (shutdown(e->fd, how[x % 3]) == 0 && x % 3 != 0) {
 		out->ended = true;
 		out->owed = 0;
+		bytes_changed(e);
 	}
 }
 
@@ -235,9 +238,13 @@ static void urgent(struct world *w, struct end *e, uint32_t x)
 
 	if (e->fd < 0 || e->kind != TCP)
 		return;
-	if (peer->inlined && !owe(w, e, 1, 0))
-		return;
-	bytes_urgent_send(w, e);
+	/* With bytes behind it, at whose mark a read stops. */
+	if (owe(w, e, x >> 8 & 7, 0))
+		bytes_send(w, e, PLAIN, 0, 8);
+	if (!peer->inlined || owe(w, e, 1, 0))
+		bytes_urgent_send(w, e);
+	if (owe(w, e, x >> 12 & 7, 0))
+		bytes_send(w, e, PLAIN, 0, 8);
 	if (peer->actor && x % 2 == 0)
 		actor_want(peer->actor, peer->actor->wants | HARK_URGENT);
 }
@@ -406,7 +413,7 @@ int operations_turn(struct world *w, int64_t timeout_ns)
 static void turn(struct world *w, struct end *e, uint32_t x)
 {
 	(void)e;
-	operations_turn(w, x % 16 == 0 ? 1 : 0);
+	operations_turn(w, x % 256 == 0 ? 1 : 0);
 }
 
 /* Lets callbacks do nothing but input and output until none comes any more: then the kernel must
@@ -458,9 +465,9 @@ static const struct operation {
 	unsigned weight;
 	unsigned flags;
 } operations[] = {
-	{ turn, "turn", 60, OUTSIDE },
+	{ turn, "turn", 64, OUTSIDE },
 	{ open_ends, "open", 20, MATTERS },
-	{ write_some, "write", 24, MATTERS },
+	{ write_some, "write", 26, MATTERS },
 	{ read_some, "read", 10, 0 },
 	{ interest, "interest", 14, 0 },
 	{ add, "add", 10, 0 },
@@ -469,7 +476,7 @@ static const struct operation {
 	{ flicker, "flicker", 5, 0 },
 	{ fill, "fill", 4, MATTERS },
 	{ drain, "drain", 4, 0 },
-	{ urgent, "urgent", 4, MATTERS },
+	{ urgent, "urgent", 6, MATTERS },
 	{ reuse, "reuse", 4, MATTERS },
 	{ close_end, "close", 4, MATTERS },
 	{ post, "post", 4, 0 },
@@ -478,7 +485,7 @@ static const struct operation {
 	{ dup_end, "dup", 2, 0 },
 	{ stop, "stop", 2, 0 },
 	{ misuse, "misuse", 2, 0 },
-	{ shutdown_last, "shut down last", 2, MATTERS },
+	{ shutdown_last, "shut down last", 4, MATTERS },
 	{ shutdown_now, "shut down now", 2, MATTERS },
 	{ retire, "retire", 2, MATTERS | OUTSIDE },
 	{ calm, "calm", 1, OUTSIDE },

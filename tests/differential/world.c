@@ -157,7 +157,10 @@ static void account(struct world *w, const struct channel *c)
 bool world_open(struct world *w, struct end *e, uint32_t x)
 {
 	struct end *ends[2] = { e, end_peer(w, e) };
-	enum kind kind = (enum kind)(x % KINDS);
+	static const enum kind kinds[16] = { STREAM, STREAM, STREAM, DATAGRAM, DATAGRAM, SEQPACKET,
+		                             SEQPACKET, TCP, TCP, TCP, TCP, PIPE, UDP, UDP, UDP,
+		                             LISTENER };
+	enum kind kind = kinds[x % 16];
 	bool blocking = (x >> 8 & 3) == 0;
 	bool inlined[2];
 	int fds[2];
@@ -219,6 +222,7 @@ void world_close(struct world *w, struct end *e, bool reset)
 	e->fd = -1;
 	out->ended = out->lossy = in->lossy = in->over = true;
 	out->owed = 0;
+	bytes_changed(end_peer(w, e));
 	if (e->kind == LISTENER) {
 		in->ended = true;
 		in->owed = 0;

@@ -27,8 +27,9 @@
 
 enum kind { STREAM, DATAGRAM, SEQPACKET, TCP, PIPE, UDP, LISTENER, KINDS };
 
-/* How a callback does its input and output. */
-enum manner { PLAIN, VERB, MIXED };
+/* How a callback does its input and output: by system calls of its own, by the verbs, or by both
+ * in turn. The devoted use a verb in each callback, and want to send only while they owe. */
+enum manner { PLAIN, VERB, MIXED, DEVOTED, MANNERS };
 
 struct channel {
 	uint32_t serial;
@@ -55,6 +56,7 @@ struct end {
 	unsigned called;  /* directions that were called in this turn */
 	unsigned stirred; /* directions in which somebody did I/O in this turn */
 	unsigned missed;  /* directions for which a call was due in the last turn, and did not come */
+	unsigned idle[3]; /* how often running, in each direction, it was called and could do nothing */
 	bool changed;     /* its handler or what that wants was changed in this turn */
 };
 
@@ -151,6 +153,9 @@ ssize_t bytes_receive(struct world *w, struct end *e, enum manner manner, uint32
 ssize_t bytes_send(struct world *w, struct end *e, enum manner manner, uint32_t x, size_t size);
 void bytes_urgent_send(struct world *w, struct end *e);
 void bytes_urgent_receive(struct world *w, struct end *e, enum manner manner);
+bool bytes_payable(struct world *w, const struct end *e);
+void bytes_changed(struct end *e);
+void bytes_owe(struct world *w, struct end *e, uint64_t more);
 void bytes_finish(struct world *w, struct end *e);
 void bytes_connect(struct world *w, struct end *e);
 
