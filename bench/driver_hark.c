@@ -64,18 +64,20 @@ static void churn_handle_send(struct hark_handler *h)
 }
 
 static const struct hark_handler_ops ops[WORK_COUNT] = {
-	[WORK_RING] = {
-		.wants_recv = hark_always,
-		.handle_recv = ring_handle_recv,
-		.name = "ring",
-	},
-	[WORK_CHURN] = {
-		.wants_recv = hark_always,
-		.wants_send = churn_wants_send,
-		.handle_recv = churn_handle_recv,
-		.handle_send = churn_handle_send,
-		.name = "churn",
-	},
+	[WORK_RING] =
+		{
+			.wants_recv = hark_always,
+			.handle_recv = ring_handle_recv,
+			.name = "ring",
+		},
+	[WORK_CHURN] =
+		{
+			.wants_recv = hark_always,
+			.wants_send = churn_wants_send,
+			.handle_recv = churn_handle_recv,
+			.handle_send = churn_handle_send,
+			.name = "churn",
+		},
 };
 
 static const char *hark_bench_backend(unsigned index)
@@ -88,7 +90,7 @@ static const char *hark_bench_backend(unsigned index)
 static int hark_bench_open(const char *backend, enum work work, const struct ring *ring, char *why,
                            size_t size)
 {
-	struct hark_options options = { .backend = backend, .why = why, .why_size = size };
+	struct hark_options options = {.backend = backend, .why = why, .why_size = size};
 	int error = hark_reactor_new(&loop.reactor, &options);
 
 	if (error < 0)

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define QUICK_END HARK_S(25) /* when --quick begins nothing more */
-#define MOST 1000000 /* descriptors, or active ones, that make sense */
+#define MOST 1000000         /* descriptors, or active ones, that make sense */
 
 static const char help[] =
 	"usage: hark-bench [options]\n"
@@ -31,8 +31,7 @@ static const char help[] =
 	"A LIST has commas between its items. Without the options that choose, all is measured.\n"
 	"hark-bench(1) says what the numbers mean.\n";
 
-static void complain(const char *format, va_list args)
-	__attribute__((format(printf, 1, 0)));
+static void complain(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
 static void complain(const char *format, va_list args)
 {
@@ -78,7 +77,8 @@ static unsigned parse_number(const char *option, const char *text, unsigned most
 
 	errno = 0;
 	value = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < 1 || value > most)
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < 1 ||
+	    value > most)
 		usage_error("--%s: '%s' is not a number from 1 to %u", option, text, most);
 	return (unsigned)value;
 }
@@ -165,22 +165,33 @@ static void check_writable(const char *path)
 	close(fd);
 }
 
-enum { QUICK = 1, WORKLOAD, BACKEND, TRANSPORT, DESCRIPTORS, ACTIVE, ROUNDS, JSON, LIST, HELP,
-       VERSION };
+enum {
+	QUICK = 1,
+	WORKLOAD,
+	BACKEND,
+	TRANSPORT,
+	DESCRIPTORS,
+	ACTIVE,
+	ROUNDS,
+	JSON,
+	LIST,
+	HELP,
+	VERSION
+};
 
 static const struct option options[] = {
-	{ "quick", no_argument, NULL, QUICK },
-	{ "workload", required_argument, NULL, WORKLOAD },
-	{ "backend", required_argument, NULL, BACKEND },
-	{ "transport", required_argument, NULL, TRANSPORT },
-	{ "descriptors", required_argument, NULL, DESCRIPTORS },
-	{ "active", required_argument, NULL, ACTIVE },
-	{ "rounds", required_argument, NULL, ROUNDS },
-	{ "json", required_argument, NULL, JSON },
-	{ "list", no_argument, NULL, LIST },
-	{ "help", no_argument, NULL, HELP },
-	{ "version", no_argument, NULL, VERSION },
-	{ NULL, 0, NULL, 0 },
+	{"quick", no_argument, NULL, QUICK},
+	{"workload", required_argument, NULL, WORKLOAD},
+	{"backend", required_argument, NULL, BACKEND},
+	{"transport", required_argument, NULL, TRANSPORT},
+	{"descriptors", required_argument, NULL, DESCRIPTORS},
+	{"active", required_argument, NULL, ACTIVE},
+	{"rounds", required_argument, NULL, ROUNDS},
+	{"json", required_argument, NULL, JSON},
+	{"list", no_argument, NULL, LIST},
+	{"help", no_argument, NULL, HELP},
+	{"version", no_argument, NULL, VERSION},
+	{NULL, 0, NULL, 0},
 };
 
 static const char *parse(int argc, char **argv, struct plan *plan, struct wishes *wishes)
@@ -237,8 +248,8 @@ static const char *parse(int argc, char **argv, struct plan *plan, struct wishes
 
 int main(int argc, char **argv)
 {
-	struct wishes wishes = { .works = { true, true }, .transports = { true, true } };
-	struct plan plan = { .rounds = 0 };
+	struct wishes wishes = {.works = {true, true}, .transports = {true, true}};
+	struct plan plan = {.rounds = 0};
 	const char *json = parse(argc, argv, &plan, &wishes);
 	const int64_t start = now();
 	int error = 0;
@@ -250,7 +261,8 @@ int main(int argc, char **argv)
 	report_head();
 	for (unsigned i = 0; i < plan.cell_count; i++) {
 		if (plan.quick && now() - start > QUICK_END) {
-			note(&plan, "no time for the last %u of %u measurements: the machine is busy",
+			note(&plan,
+			     "no time for the last %u of %u measurements: the machine is busy",
 			     plan.cell_count - i, plan.cell_count);
 			plan_cut(&plan, i);
 			break;

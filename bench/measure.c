@@ -3,10 +3,11 @@
  * In each round every row has its turn, in random order, so that what disturbs the machine
  * disturbs all alike; a ratio compares two turns of one round, and the medians are taken over the
  * rounds. Many short rounds do better than a few long ones: a machine whose speed changes from one
- * second to the next has still one speed within most of them. A turn makes the driver's loop anew, watches all descriptors (set-up, timed, more than
- * once where it is short), warms up, and runs a slice: a number of hops that is the same in all
- * rounds, in pieces of some milliseconds, the median of which is the turn's time. So a process
- * that takes the processor for a moment spoils a piece, not the slice.
+ * second to the next has still one speed within most of them. A turn makes the driver's loop anew,
+ * watches all descriptors (set-up, timed, more than once where it is short), warms up, and runs a
+ * slice: a number of hops that is the same in all rounds, in pieces of some milliseconds, the
+ * median of which is the turn's time. So a process that takes the processor for a moment spoils a
+ * piece, not the slice.
  *
  * Afterwards the bytes in the ring are counted: a driver that lost one is not to be trusted. One
  * that waits for a byte that it lost is stopped by a watchdog. */
@@ -202,7 +203,7 @@ static struct spread spread_of(double *values, unsigned count)
 /* Nanoseconds a hop. */
 static double run_slice(const struct cell *cell, const struct row *row)
 {
-	double pieces[PIECES_MOST];
+	double pieces[PIECES_MOST] = {0};
 
 	for (unsigned i = 0; i < row->pieces; i++) {
 		uint64_t before = tally.hops;

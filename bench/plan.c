@@ -7,12 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-const char *const work_names[WORK_COUNT] = { "ring", "churn" };
+const char *const work_names[WORK_COUNT] = {"ring", "churn"};
 const char *const work_about[WORK_COUNT] = {
 	"each descriptor that receives a byte sends one to the next",
 	"each that receives a byte wants to send, sends it back, and no longer wants to",
 };
-const char *const transport_names[2] = { "unix", "tcp" };
+const char *const transport_names[2] = {"unix", "tcp"};
 
 /* Does each watched descriptor answer on itself? */
 bool is_dialogue(enum work work)
@@ -21,7 +21,7 @@ bool is_dialogue(enum work work)
 }
 
 /* All that hark has a backend for, on one system or another. */
-static const char *const known[] = { "epoll", "kqueue", "poll", "select" };
+static const char *const known[] = {"epoll", "kqueue", "poll", "select"};
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
 #define KNOWN LENGTH(known)
 
@@ -29,12 +29,16 @@ struct shape {
 	unsigned descriptors, active;
 };
 static const struct shape ring_shapes[] = {
-	{ 100, 1 }, { 1000, 100 }, { 5000, 100 }, { 10000, 1 }, { 10000, 100 }, { 10000, 2000 },
+	{100, 1}, {1000, 100}, {5000, 100}, {10000, 1}, {10000, 100}, {10000, 2000},
 };
-static const struct shape short_shapes[] = { /* for churn, and where time is short */
-	{ 100, 1 }, { 1000, 100 }, { 5000, 100 }, { 10000, 100 },
+static const struct shape short_shapes[] = {
+	/* for churn, and where time is short */
+	{100, 1},
+	{1000, 100},
+	{5000, 100},
+	{10000, 100},
 };
-static const unsigned sizes[] = { 100, 1000, 5000, 10000 };
+static const unsigned sizes[] = {100, 1000, 5000, 10000};
 
 bool backend_known(const char *name)
 {
@@ -68,7 +72,7 @@ static const struct driver *raw_driver(const char *backend)
 /* Does hark's backend work here? If not, why says why. */
 static bool hark_works(const char *backend, char *why, size_t size)
 {
-	const struct ring none = { .count = 0 };
+	const struct ring none = {.count = 0};
 	int error;
 
 	if (!has_backend(&driver_hark, backend)) {
@@ -152,11 +156,11 @@ static unsigned choose_rows(struct plan *plan, const struct wishes *wishes, stru
 		if (!works && (raw != NULL || has_backend(&driver_hark, known[i])))
 			note(plan, "left out hark on %s: %s", known[i], why);
 		if (raw != NULL) {
-			rows[count] = (struct row){ .driver = raw, .backend = known[i] };
+			rows[count] = (struct row){.driver = raw, .backend = known[i]};
 			count++;
 		}
 		if (works) {
-			rows[count] = (struct row){ .driver = &driver_hark, .backend = known[i] };
+			rows[count] = (struct row){.driver = &driver_hark, .backend = known[i]};
 			count++;
 		}
 	}
@@ -209,10 +213,10 @@ static unsigned choose_shapes(const struct wishes *wishes, enum work work, bool 
 	}
 	for (unsigned i = 0; i < count; i++) {
 		if (wishes->active_count == 0)
-			shapes[chosen++] = (struct shape){ counts[i], counts[i] < 1000 ? 1 : 100 };
+			shapes[chosen++] = (struct shape){counts[i], counts[i] < 1000 ? 1 : 100};
 		for (unsigned j = 0; j < wishes->active_count; j++) {
 			if (wishes->active[j] <= counts[i])
-				shapes[chosen++] = (struct shape){ counts[i], wishes->active[j] };
+				shapes[chosen++] = (struct shape){counts[i], wishes->active[j]};
 		}
 	}
 	return chosen;
@@ -258,9 +262,10 @@ static unsigned fit(struct plan *plan, enum work work, struct shape *shapes, uns
 
 		if (wanted > most) {
 			if (most < sizes[0])
-				usage_error("too few descriptors: %s with %u needs %u open files and "
-				            "the limit is %u; ulimit -n raises it",
-				            work_names[work], wanted, need, limit);
+				usage_error(
+					"too few descriptors: %s with %u needs %u open files and "
+					"the limit is %u; ulimit -n raises it",
+					work_names[work], wanted, need, limit);
 			if (wanted != noted && wanted == first)
 				note(plan,
 				     "%s: %u descriptors need %u open files and the limit is %u: "
@@ -289,9 +294,10 @@ void plan_make(struct plan *plan, const struct wishes *wishes)
 	struct row rows[2 * KNOWN];
 	unsigned row_count = choose_rows(plan, wishes, rows);
 	unsigned limit = raise_for(wishes);
-	struct shape *shapes = allocate((wishes->descriptor_count + LENGTH(sizes) + LENGTH(ring_shapes)) *
-	                                        (wishes->active_count + 1),
-	                                sizeof *shapes);
+	struct shape *shapes =
+		allocate((wishes->descriptor_count + LENGTH(sizes) + LENGTH(ring_shapes)) *
+	                         (wishes->active_count + 1),
+	                 sizeof *shapes);
 
 	for (unsigned work = 0; work < WORK_COUNT; work++) {
 		unsigned count;

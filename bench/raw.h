@@ -15,6 +15,7 @@ struct node {
 
 static void node_want(struct node *node, bool want);
 
+/* recv(2) and send(2) rather than read(2) and write(2), which are some per cent slower here. */
 static inline ssize_t node_recv(struct node *node, char *buf, size_t size)
 {
 	return recv(node->fd, buf, size, 0);
@@ -38,7 +39,7 @@ static inline struct node *nodes_new(const struct ring *ring)
 	struct node *nodes = allocate(ring->count, sizeof *nodes);
 
 	for (unsigned i = 0; i < ring->count; i++)
-		nodes[i] = (struct node){ .fd = ring->pairs[i].fd, .to = ring->pairs[i].to };
+		nodes[i] = (struct node){.fd = ring->pairs[i].fd, .to = ring->pairs[i].to};
 	return nodes;
 }
 

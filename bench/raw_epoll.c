@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+/* 256 and 1024 are no faster on any shape, and 1024 is a little slower on most. */
 #define BATCH 64
 
 static struct {
@@ -35,7 +36,7 @@ static int raw_epoll_open(const char *backend, enum work work, const struct ring
 
 static int control(int op, struct node *node, uint32_t events)
 {
-	struct epoll_event event = { .events = events, .data.ptr = node };
+	struct epoll_event event = {.events = events, .data.ptr = node};
 
 	loop.calls++;
 	return epoll_ctl(loop.fd, op, node->fd, &event);

@@ -5,9 +5,9 @@
  * room for the batch, and no change here can fail. */
 #include "raw.h"
 #include <fcntl.h>
-#include <sys/types.h>
 #include <sys/event.h>
 #include <sys/time.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #define BATCH 64

@@ -34,7 +34,7 @@ static int raw_poll_watch(void)
 	if (loop.polls == NULL)
 		return -ENOMEM;
 	for (unsigned i = 0; i < loop.count; i++)
-		loop.polls[i] = (struct pollfd){ .fd = loop.nodes[i].fd, .events = POLLIN };
+		loop.polls[i] = (struct pollfd){.fd = loop.nodes[i].fd, .events = POLLIN};
 	return 0;
 }
 

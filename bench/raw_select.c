@@ -40,7 +40,7 @@ static int raw_select_open(const char *backend, enum work work, const struct rin
 	for (unsigned i = 0; i < ring->count; i++) {
 		const struct pair *pair = &ring->pairs[i];
 
-		loop.nodes[pair->fd] = (struct node){ .fd = pair->fd, .to = pair->to };
+		loop.nodes[pair->fd] = (struct node){.fd = pair->fd, .to = pair->to};
 	}
 	return 0;
 }

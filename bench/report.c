@@ -17,9 +17,11 @@ void report_head(void)
 	if (uname(&system) == 0)
 		printf("hark %s, %s %s %s, %s\n", HARK_VERSION, system.sysname, system.release,
 		       system.machine, system_cpu(cpu, sizeof cpu) ? cpu : "processor unknown");
-	printf("ns: time of an event, its receive and send included; ratio: to raw, the same system "
+	printf("ns: time of an event, its receive and send included; ratio: to raw, the same "
+	       "system "
 	       "call by hand,\nround by round; calls: system calls an event; set-up: ns to watch a "
-	       "descriptor; bytes: of user\nmemory a descriptor, without the program's own. Medians, "
+	       "descriptor; bytes: of user\nmemory a descriptor, without the program's own. "
+	       "Medians, "
 	       "and in brackets the least and the greatest.\n");
 }
 
@@ -43,9 +45,9 @@ void report_cell(const struct cell *cell)
 			snprintf(bytes, sizeof bytes, "%.1f", row->bytes);
 		printf("%-5s %-4s %5u %5u  %-4s %-6s %9.0f %-17s %6s %-14s %6.2f %7.0f %6s\n",
 		       work_names[cell->work], transport_names[cell->tcp], cell->descriptors,
-		       cell->active, row->driver->name, row->backend, row->time.median, range, ratio,
-		       ratio_range, (double)row->calls / (double)row->hops, row->setup_time.median,
-		       bytes);
+		       cell->active, row->driver->name, row->backend, row->time.median, range,
+		       ratio, ratio_range, (double)row->calls / (double)row->hops,
+		       row->setup_time.median, bytes);
 	}
 	fflush(stdout);
 }
@@ -81,12 +83,13 @@ static json_t *json_report(const struct plan *plan)
 	char cpu[128], date[32], kernel[256];
 	time_t now = time(NULL);
 	struct utsname system;
+	struct tm utc;
 	json_t *root, *notes = json_array(), *rows = json_array();
 
 	if (uname(&system) < 0)
 		memset(&system, 0, sizeof system);
 	snprintf(kernel, sizeof kernel, "%s %s", system.sysname, system.release);
-	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
+	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
 	for (unsigned i = 0; i < plan->note_count; i++)
 		json_array_append_new(notes, json_string(plan->notes[i]));
 	for (unsigned i = 0; i < plan->cell_count; i++) {

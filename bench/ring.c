@@ -73,7 +73,7 @@ static int listener_open(struct sockaddr_in *addr)
  * the next rings. */
 static int tcp_pair(int listener, const struct sockaddr_in *addr, int fds[2])
 {
-	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 	const int on = 1;
 
 	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
@@ -109,13 +109,17 @@ static int set_nonblocking(int fd)
 	return fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-/* Takes the lowest free numbers, or gives them back. */
-static void keep_low(int *fds, bool keep)
+/* Takes the lowest free numbers. */
+static void take_low(int fds[LOOPS_OWN])
+{
+	for (int i = 0; i < LOOPS_OWN; i++)
+		fds[i] = dup(STDERR_FILENO);
+}
+
+static void give_low(const int fds[LOOPS_OWN])
 {
 	for (int i = 0; i < LOOPS_OWN; i++) {
-		if (keep)
-			fds[i] = dup(STDERR_FILENO);
-		else if (fds[i] >= 0)
+		if (fds[i] >= 0)
 			close(fds[i]);
 	}
 }
@@ -123,7 +127,8 @@ static void keep_low(int *fds, bool keep)
 /* Makes a pair, its far end not below `least`. Returns 0 or an errno. */
 static int open_pair(int listener, const struct sockaddr_in *addr, int least, int fds[2])
 {
-	if (listener >= 0 ? tcp_pair(listener, addr, fds) : socketpair(AF_UNIX, SOCK_STREAM, 0, fds))
+	if (listener >= 0 ? tcp_pair(listener, addr, fds)
+	                  : socketpair(AF_UNIX, SOCK_STREAM, 0, fds))
 		return errno;
 	if (least > 0)
 		fds[1] = move_above(fds[1], least);
@@ -141,8 +146,8 @@ int ring_open(struct ring *ring, unsigned count, bool tcp, bool dialogue)
 	struct pair *pairs = allocate(count, sizeof *pairs);
 	struct sockaddr_in addr;
 
-	*ring = (struct ring){ .tcp = tcp, .dialogue = dialogue, .pairs = pairs };
-	keep_low(low, true);
+	*ring = (struct ring){.tcp = tcp, .dialogue = dialogue, .pairs = pairs};
+	take_low(low);
 	if (tcp) {
 		listener = listener_open(&addr);
 		if (listener >= 0)
@@ -151,14 +156,14 @@ int ring_open(struct ring *ring, unsigned count, bool tcp, bool dialogue)
 			error = errno;
 	}
 	while (ring->count < count && error == 0) {
-		int fds[2];
+		int fds[2] = {-1, -1};
 
 		error = open_pair(listener, &addr, dialogue ? 0 : above, fds);
 		if (error != 0)
 			break;
 		if (dialogue) {
-			pairs[ring->count++] = (struct pair){ fds[0], fds[0] };
-			pairs[ring->count++] = (struct pair){ fds[1], fds[1] };
+			pairs[ring->count++] = (struct pair){fds[0], fds[0]};
+			pairs[ring->count++] = (struct pair){fds[1], fds[1]};
 		} else {
 			/* The far end of this pair is what the pair before writes to. */
 			pairs[ring->count].fd = fds[0];
@@ -168,7 +173,7 @@ int ring_open(struct ring *ring, unsigned count, bool tcp, bool dialogue)
 	}
 	if (listener >= 0)
 		close(listener);
-	keep_low(low, false);
+	give_low(low);
 	return -error;
 }
 

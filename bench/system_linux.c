@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct driver *const raw_drivers[] = { &raw_epoll, &raw_poll, &raw_select, NULL };
+const struct driver *const raw_drivers[] = {&raw_epoll, &raw_poll, &raw_select, NULL};
 
 /* To the last processor that is allowed: interrupts tend to go to the first. */
 bool system_pin(void)
