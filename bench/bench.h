@@ -39,7 +39,7 @@ struct ring {
 struct tally {
 	uint64_t hops;  /* bytes passed on: the events that are counted */
 	uint64_t goal;  /* run until hops is this */
-	uint64_t taken; /* bytes read: the rest above hops is held by the driver's nodes */
+	uint64_t held;  /* bytes that nodes have received and are yet to send */
 	uint64_t empty; /* reads that found nothing */
 };
 extern struct tally tally;

@@ -248,7 +248,7 @@ static void turn(struct plan *plan, const struct cell *cell, struct row *row, un
 
 	row->hops += hops;
 	row->calls += calls + 2 * hops + empty; /* a hop is a receive and a send */
-	if (ring_drain(&ring) + (tally.taken - tally.hops) != cell->active)
+	if (ring_drain(&ring) + tally.held != cell->active)
 		broken("%s: a byte was lost", describe(cell, row));
 }
 

@@ -23,10 +23,8 @@ static inline unsigned node_take(struct node *node, size_t most)
 	char bytes[64];
 	ssize_t got = node_recv(node, bytes, most < sizeof bytes ? most : sizeof bytes);
 
-	if (got > 0) {
-		tally.taken += (uint64_t)got;
+	if (got > 0)
 		return (unsigned)got;
-	}
 	if (got == 0)
 		broken("a socket of the ring was closed");
 	tally.empty++;
@@ -58,6 +56,7 @@ static inline void churn_recv(struct node *node)
 	bool wanted = node->holding > 0;
 
 	node->holding += got;
+	tally.held += got;
 	if (got > 0 && !wanted)
 		node_want(node, true);
 }
@@ -66,6 +65,7 @@ static inline void churn_send(struct node *node)
 {
 	if (node->holding == 0)
 		return;
+	tally.held--;
 	node_passed(node, node_send(node, "", 1));
 	if (--node->holding == 0)
 		node_want(node, false);
