@@ -140,22 +140,22 @@ START_TEST(equals_are_served_equally)
 	enum { N = 300 };
 	struct hark_reactor *r;
 	struct probe p[N];
+	int fds[N][2];
+	char much[400] = "";
 
 	ck_assert(need_descriptors(2 * N + 100));
 	r = new_reactor(NULL);
 	for (int i = 0; i < N; i++) {
-		char much[400] = "";
-		int fds[2];
-
-		socket_pair("unix", fds);
-		probe_init(&p[i], fds[0]);
+		socket_pair("unix", fds[i]);
+		probe_init(&p[i], fds[i][0]);
 		p[i].recv = true;
 		probe_add(r, &p[i]);
 		if (_i)
-			to_edges(r, &p[i], fds[1]);
+			to_edges(r, &p[i], fds[i][1]);
 		p[i].on_recv = verb_one;
-		put(fds[1], much, sizeof much);
 	}
+	for (int i = 0; i < N; i++)
+		put(fds[i][1], much, sizeof much);
 	for (int turn = 0; turn < 200; turn++)
 		ck_assert_int_gt(hark_reactor_turn(r, HARK_S(20)), 0);
 	unsigned least = p[0].recvs, most = p[0].recvs;

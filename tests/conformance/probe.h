@@ -78,6 +78,9 @@ size_t drain(int fd);
 /* Sends at fd, with plain calls, until it is full; returns how much. */
 size_t fill(int fd);
 
+/* A connected pair as socket_pair makes it, with small buffers. */
+void small_pair(const char *transport, int fds[2]);
+
 /* A listening TCP socket on the loopback interface; its address goes to *address. */
 int tcp_listener(struct sockaddr_in *address);
 

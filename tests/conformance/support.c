@@ -69,6 +69,14 @@ void nonblocking(int fd)
 	ck_assert_int_eq(fcntl(fd, F_SETFL, flags | O_NONBLOCK), 0);
 }
 
+static void buffers(int fd, int size)
+{
+	if (size == 0)
+		return;
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size), 0);
+}
+
 int tcp_listener(struct sockaddr_in *address)
 {
 	socklen_t len = sizeof *address;
@@ -84,14 +92,18 @@ int tcp_listener(struct sockaddr_in *address)
 	return fd;
 }
 
-static void tcp_pair(int fds[2])
+/* A size of 0 leaves the buffers as the system makes them. TCP wants to know before it connects:
+ * a window that has been promised and is then taken back makes it slow. */
+static void tcp_pair(int fds[2], int size)
 {
 	struct sockaddr_in address;
 	int listener = tcp_listener(&address);
 	int one = 1;
 
+	buffers(listener, size);
 	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
 	ck_assert_int_ge(fds[0], 0);
+	buffers(fds[0], size);
 	ck_assert_int_eq(connect(fds[0], (struct sockaddr *)&address, sizeof address), 0);
 	fds[1] = accept(listener, NULL, NULL);
 	ck_assert_int_ge(fds[1], 0);
@@ -105,9 +117,23 @@ static void tcp_pair(int fds[2])
 void socket_pair(const char *transport, int fds[2])
 {
 	if (!strcmp(transport, "tcp"))
-		tcp_pair(fds);
+		tcp_pair(fds, 0);
 	else
 		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	nonblocking(fds[0]);
+	nonblocking(fds[1]);
+}
+
+void small_pair(const char *transport, int fds[2])
+{
+	if (!strcmp(transport, "tcp")) {
+		/* Much smaller than a segment of the loopback interface, it would crawl. */
+		tcp_pair(fds, 32768);
+	} else {
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		buffers(fds[0], 4096);
+		buffers(fds[1], 4096);
+	}
 	nonblocking(fds[0]);
 	nonblocking(fds[1]);
 }
