@@ -47,7 +47,7 @@ static int poll_reserve(void *state, int fd)
 
 	if (fd < s->room)
 		return 0;
-	room = fd / 8 < INT_MAX - 8 - fd ? fd + fd / 8 + 8 : INT_MAX;
+	room = fd / 32 < INT_MAX - 8 - fd ? fd + 8 + fd / 32 : INT_MAX;
 	entries = realloc(s->entries, (size_t)room * sizeof *entries);
 	if (entries == NULL)
 		return -ENOMEM;

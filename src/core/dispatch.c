@@ -5,20 +5,21 @@
  * called is gone. Nothing of a handler is touched after that. */
 #include "core/core.h"
 
+static inline void (*callback(const struct hark_handler_ops *ops,
+                              unsigned direction))(struct hark_handler *h)
+{
+	return direction == HARK_RECV   ? ops->handle_recv
+	       : direction == HARK_SEND ? ops->handle_send
+	                                : ops->handle_urgent;
+}
+
 /* Calls h's callback for one direction. Returns false if h is gone, or was removed and added
  * again, which for a dispatch is the same. */
 static inline bool call(struct hark_reactor *r, struct hark_handler *h, unsigned direction)
 {
-	const struct hark_handler_ops *ops = h->ops;
-
 	r->current = h;
 	h->hark_flags &= ~(HARK__USED_RECV | HARK__USED_SEND);
-	if (direction == HARK_RECV)
-		ops->handle_recv(h);
-	else if (direction == HARK_SEND)
-		ops->handle_send(h);
-	else
-		ops->handle_urgent(h);
+	callback(h->ops, direction)(h);
 	return r->current == h;
 }
 
@@ -141,7 +142,10 @@ static inline int dispatch_one(struct hark_reactor *r, struct hark_handler *h)
 	    (ready & (ready - 1)) || !(ready & slot->want))
 		return dispatch_any(r, h);
 	slot->ready = 0;
-	if (call(r, h, ready) && !(h->hark_flags & HARK__CONSTANT)) {
+	if (h->hark_flags & HARK__CONSTANT) {
+		r->current = NULL;
+		callback(h->ops, ready)(h);
+	} else if (call(r, h, ready)) {
 		note_use(h, ready);
 		hark__update(r, hark__slot_of(r, h), h);
 	}

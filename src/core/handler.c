@@ -62,24 +62,32 @@ int hark_handler_add(struct hark_reactor *r, struct hark_handler *h)
 	return error;
 }
 
-/* Forgets h, in the kernel too. Removal is synchronous: the caller may close the descriptor next,
- * and a change that is put off would meet whatever gets its number then. */
+/* Forgets h; what the kernel has is the caller's affair. */
 void hark__detach(struct hark_reactor *r, struct hark_handler *h)
 {
 	struct hark_slot *slot = hark__slot_of(r, h);
 
 	hark__unlink(&h->hark_ready);
 	hark__unlink(&h->hark_change);
-	if (slot->armed != 0 && !hark__forked(r)) {
-		r->stats.changes++;
-		r->backend->modify(r->state, h->fd, slot, 0);
-		if (r->backend->submit != NULL)
-			r->backend->submit(r->state);
-	}
 	*slot = (struct hark_slot){.generation = slot->generation};
 	h->hark_reactor = NULL;
 	if (r->current == h)
 		r->current = NULL;
+}
+
+/* Has the kernel forget h at once: the caller may close the descriptor next, and a change that is
+ * put off would meet whatever gets its number then. A forked child leaves its parent's kernel
+ * object alone. */
+static void disarm(struct hark_reactor *r, struct hark_handler *h)
+{
+	struct hark_slot *slot = hark__slot_of(r, h);
+
+	if (slot->armed == 0 || hark__forked(r))
+		return;
+	r->stats.changes++;
+	r->backend->modify(r->state, h->fd, slot, 0);
+	if (r->backend->submit != NULL)
+		r->backend->submit(r->state);
 }
 
 void hark_handler_remove(struct hark_handler *h)
@@ -88,6 +96,7 @@ void hark_handler_remove(struct hark_handler *h)
 
 	if (r == NULL || hark__foreign(r))
 		return;
+	disarm(r, h);
 	hark__detach(r, h);
 	r->stats.handlers--;
 }

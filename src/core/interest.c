@@ -215,6 +215,12 @@ void hark__ready_unwanted(struct hark_port *up, struct hark_slot *slot, unsigned
 	struct hark_reactor *r = hark__container(up, struct hark_reactor, port);
 	unsigned idle = (events & (HARK_RECV | HARK_SEND)) << HARK__IDLE_SHIFT;
 
+	if (!(slot->armed & HARK_EDGE)) {
+		/* Level-triggered, and spent or not asked for: dispatch and flush will see. */
+		if (!hark__linked(&slot->handler->hark_ready))
+			hark__append(&up->ready, &slot->handler->hark_ready);
+		return;
+	}
 	if (slot->flags & idle) {
 		slot->flags |= HARK__DISARM;
 		hark__change(r, slot->handler);

@@ -47,9 +47,9 @@ static inline bool hark__ready(struct hark_port *up, int fd, uint32_t generation
 	up->events++;
 	h = slot->handler;
 	slot->ready |= events & (HARK__DIRECTIONS | HARK_BROKEN);
-	if (events & ~(HARK_RECV | HARK_SEND))
+	if (__builtin_expect((events & ~(HARK_RECV | HARK_SEND)) != 0, 0))
 		hark__ready_rare(up, slot, events);
-	if ((slot->armed & HARK_EDGE) && !(events & (slot->want | HARK_BROKEN)))
+	if (__builtin_expect(!(events & (slot->want | HARK_BROKEN)), 0))
 		hark__ready_unwanted(up, slot, events);
 	else if (!hark__linked(&h->hark_ready))
 		hark__append(&up->ready, &h->hark_ready);

@@ -5,8 +5,8 @@
 
 _Static_assert(sizeof(struct hark_slot) <= 32, "a descriptor costs at most 32 bytes");
 
-/* Grows by an eighth: realloc(3) moves large blocks by their page tables on the systems that
- * matter, and a table of ten thousand descriptors is not to cost twice that. */
+/* Grows by little: a descriptor is to cost its slot and not twice that. Small tables are cheap to
+ * copy, and the larger ones are moved by their page tables where realloc(3) is any good. */
 int hark__table_reserve(struct hark_port *port, int fd)
 {
 	struct hark_slot *slots;
@@ -14,7 +14,7 @@ int hark__table_reserve(struct hark_port *port, int fd)
 
 	if (fd < port->slot_count)
 		return 0;
-	count = (int64_t)fd + fd / 8 + 8;
+	count = (int64_t)fd + 8 + fd / 32;
 	if (count > INT32_MAX)
 		return -ENOMEM;
 	slots = realloc(port->slots, (size_t)count * sizeof *slots);
