@@ -198,6 +198,34 @@ unsigned open_descriptors(void)
 	return n;
 }
 
+bool emulated(const char *test, const char *difference)
+{
+#ifdef __linux__
+	if (backend_is("kqueue")) {
+		except(test, difference);
+		return true;
+	}
+#endif
+	(void)test, (void)difference;
+	return false;
+}
+
+#ifndef __has_feature
+#define __has_feature(name) 0
+#endif
+
+bool signals_are_put_off(const char *test)
+{
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+	if (backend_is("select") || backend_is("kqueue")) {
+		except(test, "ThreadSanitizer puts signals off while it waits");
+		return true;
+	}
+#endif
+	(void)test;
+	return false;
+}
+
 void in_child(void (*body)(void *with), void *with)
 {
 	int status;

@@ -53,6 +53,19 @@ void actor_make_edge(struct actor *a);
 /* The descriptors that are open in this process. */
 unsigned open_descriptors(void);
 
+/* True where kqueue is emulated over Linux by libkqueue: an exception from the test, and its reason
+ * is how libkqueue differs from a kqueue. */
+bool emulated(const char *test, const char *difference);
+
+/* Reasons for it. */
+#define KNOTES_STAY "libkqueue keeps a knote whose descriptor was closed"
+#define OWN_DESCRIPTORS "libkqueue opens descriptors of its own, and closes them late"
+#define NOT_POLLABLE "libkqueue's descriptor cannot be polled"
+
+/* True under a ThreadSanitizer that does not know the system call in which this backend waits: it
+ * then puts signals off until another call. An exception from the test. */
+bool signals_are_put_off(const char *test);
+
 /* Forks; the child calls body and ends; fails the test unless the child succeeded. */
 void in_child(void (*body)(void *with), void *with);
 

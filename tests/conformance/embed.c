@@ -18,13 +18,10 @@ static bool embeddable(struct hark_reactor *r, const char *test)
 		hark_reactor_free(r);
 		return false;
 	}
-#ifdef __linux__
-	if (backend_is("kqueue")) {
-		except(test, "libkqueue's descriptor cannot be polled");
+	if (emulated(test, NOT_POLLABLE)) {
 		hark_reactor_free(r);
 		return false;
 	}
-#endif
 	ck_assert_int_ge(hark_reactor_fd(r), 0);
 	return true;
 }

@@ -104,9 +104,10 @@ static unsigned finished;
 static void acknowledge(struct hark_message *m, struct hark_reactor *r)
 {
 	struct numbered *n = (struct numbered *)(void *)m;
+	unsigned number = n->number; /* the producer changes it next */
 
-	__atomic_store_n(&acknowledged[n->producer], n->number, __ATOMIC_RELEASE);
-	if (n->number == SLOW_EACH && ++finished == SLOW_PRODUCERS)
+	__atomic_store_n(&acknowledged[n->producer], number, __ATOMIC_RELEASE);
+	if (number == SLOW_EACH && ++finished == SLOW_PRODUCERS)
 		hark_reactor_stop(r);
 }
 

@@ -30,19 +30,6 @@ static struct way way_of(int i)
 	return (struct way){.removed = i % 3, .dup = i / 3 % 2, .edge = i / 6};
 }
 
-/* Emulation over Linux keeps knotes where a kernel's kqueue forgets them at close(2). */
-static bool knotes_survive_close(const char *test)
-{
-#ifdef __linux__
-	if (backend_is("kqueue")) {
-		except(test, "libkqueue keeps a knote whose descriptor was closed");
-		return true;
-	}
-#endif
-	(void)test;
-	return false;
-}
-
 /* Ends old and puts a new actor on its number, with nothing to receive; *keep is what still holds
  * old's file open, or -1. */
 static struct actor *succeed(struct hark_reactor *r, struct actor *old, struct way way, int *keep)
@@ -88,7 +75,7 @@ START_TEST(number_reused_in_a_callback_of_the_same_batch)
 
 	heirs_way = way_of(_i);
 	if (heirs_way.removed != BEFORE &&
-	    knotes_survive_close("number_reused_in_a_callback_of_the_same_batch"))
+	    emulated("number_reused_in_a_callback_of_the_same_batch", KNOTES_STAY))
 		return;
 	r = new_reactor(NULL);
 	for (int i = 0; i < 2; i++) {
@@ -128,7 +115,7 @@ START_TEST(number_reused_between_turns)
 	struct way way = way_of(_i);
 	int keep;
 
-	if (way.removed != BEFORE && knotes_survive_close("number_reused_between_turns"))
+	if (way.removed != BEFORE && emulated("number_reused_between_turns", KNOTES_STAY))
 		return;
 	r = new_reactor(NULL);
 	old = actor_new(r);
@@ -160,7 +147,7 @@ START_TEST(number_reused_with_data_waiting)
 	struct way way = way_of(_i);
 	int keep;
 
-	if (way.removed != BEFORE && knotes_survive_close("number_reused_with_data_waiting"))
+	if (way.removed != BEFORE && emulated("number_reused_with_data_waiting", KNOTES_STAY))
 		return;
 	r = new_reactor(NULL);
 	old = actor_new(r);
@@ -189,7 +176,7 @@ START_TEST(number_reused_three_hundred_times_over_dups)
 	int keep;
 
 	if (way.removed != BEFORE &&
-	    knotes_survive_close("number_reused_three_hundred_times_over_dups"))
+	    emulated("number_reused_three_hundred_times_over_dups", KNOTES_STAY))
 		return;
 	if (!need_descriptors(1024)) {
 		except("number_reused_three_hundred_times_over_dups",
@@ -228,7 +215,7 @@ START_TEST(closed_fd_with_dup_does_not_spin)
 	bool edge = _i;
 	int keep;
 
-	if (knotes_survive_close("closed_fd_with_dup_does_not_spin"))
+	if (emulated("closed_fd_with_dup_does_not_spin", KNOTES_STAY))
 		return;
 	r = new_reactor(NULL);
 	a = actor_new(r);
@@ -283,7 +270,7 @@ START_TEST(nothing_is_lost_when_the_kernel_object_is_replaced)
 	struct actor *a, *others[64];
 	unsigned bytes = 0;
 
-	if (knotes_survive_close("nothing_is_lost_when_the_kernel_object_is_replaced"))
+	if (emulated("nothing_is_lost_when_the_kernel_object_is_replaced", KNOTES_STAY))
 		return;
 	r = new_reactor(NULL);
 	for (int i = 0; i < 64; i++) {
@@ -388,7 +375,7 @@ START_TEST(closed_before_it_is_removed_in_its_own_callback)
 	struct actor *a, *other;
 	int keep;
 
-	if (knotes_survive_close("closed_before_it_is_removed_in_its_own_callback"))
+	if (emulated("closed_before_it_is_removed_in_its_own_callback", KNOTES_STAY))
 		return;
 	r = new_reactor(NULL);
 	a = actor_new(r);
@@ -419,7 +406,7 @@ START_TEST(file_kept_open_by_a_child_does_not_spin)
 	bool late = _i;
 	int status;
 
-	if (late && knotes_survive_close("file_kept_open_by_a_child_does_not_spin"))
+	if (late && emulated("file_kept_open_by_a_child_does_not_spin", KNOTES_STAY))
 		return;
 	r = new_reactor(NULL);
 	a = actor_new(r);

@@ -266,6 +266,8 @@ START_TEST(stop_from_a_signal_handler)
 	struct itimerval timer = {.it_value = {.tv_usec = 20000}};
 	struct actor *a;
 
+	if (signals_are_put_off("stop_from_a_signal_handler"))
+		return;
 	/* With SA_RESTART and without. */
 	handle_signal(SIGALRM, stop_on_signal, _i ? SA_RESTART : 0);
 	reactor = new_reactor(NULL);
@@ -308,6 +310,8 @@ START_TEST(stops_from_signal_handlers_at_random_times)
 	pthread_t thread;
 	struct actor *a;
 
+	if (signals_are_put_off("stops_from_signal_handlers_at_random_times"))
+		return;
 	handle_signal(SIGUSR1, stop_on_signal, _i ? SA_RESTART : 0);
 	reactor = new_reactor(NULL);
 	a = actor_new(reactor);
@@ -341,6 +345,8 @@ START_TEST(stops_from_signals_while_handlers_work)
 	struct actor *a[4];
 	unsigned rounds = 2000;
 
+	if (signals_are_put_off("stops_from_signals_while_handlers_work"))
+		return;
 	handle_signal(SIGALRM, stop_on_signal, 0);
 	reactor = new_reactor(NULL);
 	for (int i = 0; i < 4; i++) {

@@ -117,11 +117,11 @@ START_TEST(turn_of_an_age_waits_for_what_comes)
 	ck_assert_int_eq(pthread_create(&thread, NULL, feed_later, a), 0);
 	ck_assert_int_eq(hark_reactor_turn(r, age), 1);
 	pthread_join(thread, NULL);
-	ck_assert_int_eq(pthread_create(&thread, NULL, stop_later, r), 0);
 	int64_t start = clock_ns();
+	ck_assert_int_eq(pthread_create(&thread, NULL, stop_later, r), 0);
 	ck_assert_int_eq(hark_reactor_turn(r, age), 0);
 	pthread_join(thread, NULL);
-	ck_assert_int_ge(clock_ns() - start, HARK_MS(10));
+	ck_assert_int_ge(clock_ns() - start, HARK_MS(20));
 	actor_free(a);
 	hark_reactor_free(r);
 }
@@ -129,12 +129,17 @@ END_TEST
 
 /* Signals. */
 
-static volatile sig_atomic_t signals;
+static int signals; /* atomic */
 
 static void count_signal(int number)
 {
 	(void)number;
-	signals++;
+	__atomic_fetch_add(&signals, 1, __ATOMIC_SEQ_CST);
+}
+
+static int signals_so_far(void)
+{
+	return __atomic_load_n(&signals, __ATOMIC_SEQ_CST);
 }
 
 static void every_ten_milliseconds(int flags)
@@ -152,13 +157,17 @@ static void every_ten_milliseconds(int flags)
 
 START_TEST(signal_ends_a_turn)
 {
-	struct hark_reactor *r = new_reactor(NULL);
-	struct actor *a = actor_new(r);
+	struct hark_reactor *r;
+	struct actor *a;
 
+	if (signals_are_put_off("signal_ends_a_turn"))
+		return;
+	r = new_reactor(NULL);
+	a = actor_new(r);
 	every_ten_milliseconds(0);
 	for (int i = 0; i < 5; i++) {
 		ck_assert_int_eq(hark_reactor_turn(r, _i ? HARK_S(1000) : -1), 0);
-		ck_assert_int_gt(signals, i);
+		ck_assert_int_gt(signals_so_far(), i);
 	}
 	ck_assert_uint_eq(a->calls, 0);
 	actor_free(a);
@@ -173,7 +182,7 @@ static void stop_when_told(struct actor *a)
 
 static void *feed_after_signals(void *with)
 {
-	while (signals < 5)
+	while (signals_so_far() < 5)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	actor_feed(with, 1);
 	return NULL;
@@ -181,11 +190,15 @@ static void *feed_after_signals(void *with)
 
 START_TEST(signals_do_not_end_a_run)
 {
-	struct hark_reactor *r = new_reactor(NULL);
-	struct actor *a = actor_new(r);
+	struct hark_reactor *r;
+	struct actor *a;
 	pthread_t thread;
 	sigset_t set;
 
+	if (signals_are_put_off("signals_do_not_end_a_run"))
+		return;
+	r = new_reactor(NULL);
+	a = actor_new(r);
 	a->act = stop_when_told;
 	sigemptyset(&set);
 	sigaddset(&set, SIGALRM);
@@ -195,7 +208,7 @@ START_TEST(signals_do_not_end_a_run)
 	every_ten_milliseconds(0);
 	ck_assert_int_eq(hark_reactor_run(r), 0);
 	pthread_join(thread, NULL);
-	ck_assert_int_ge(signals, 5);
+	ck_assert_int_ge(signals_so_far(), 5);
 	ck_assert_uint_eq(a->recvs, 1);
 	actor_free(a);
 	hark_reactor_free(r);

@@ -64,13 +64,27 @@ void faulty_free(void *block)
 	free(block);
 }
 
+/* When a reactor cannot be made, hark tries which backends would work, libkqueue too. */
+static bool opens_libkqueue(void)
+{
+#ifdef __linux__
+	for (unsigned i = 0; hark_backend_at(i); i++)
+		if (!strcmp(hark_backend_at(i)->name, "kqueue")) {
+			except("new_fails_at_each_allocation", OWN_DESCRIPTORS);
+			return true;
+		}
+#endif
+	return false;
+}
+
 START_TEST(new_fails_at_each_allocation)
 {
 	struct hark_reactor *r = NULL;
 	char why[200];
 	struct hark_options options = {.backend = backend, .why = why, .why_size = sizeof why};
-	int error = -1;
+	bool emulation = opens_libkqueue();
 	unsigned open = open_descriptors();
+	int error = -1;
 
 	for (int n = 0; error; n++) {
 		strcpy(why, "untouched");
@@ -82,14 +96,14 @@ START_TEST(new_fails_at_each_allocation)
 		ck_assert_int_eq(error, -ENOMEM);
 		ck_assert_ptr_null(r);
 		ck_assert_int_eq(balance, 0);
-		ck_assert_uint_eq(open_descriptors(), open);
+		ck_assert(emulation || open_descriptors() == open);
 		ck_assert_str_ne(why, "");
 		ck_assert_str_ne(why, "untouched");
 	}
 	ck_assert_uint_ge(failed, 2); /* the reactor and its table, at the least */
 	hark_reactor_free(r);
 	ck_assert_int_eq(balance, 0);
-	ck_assert_uint_eq(open_descriptors(), open);
+	ck_assert(emulation || open_descriptors() == open);
 }
 END_TEST
 
@@ -208,6 +222,7 @@ static void child_fails_at_each(void *with)
 {
 	struct actor *a = with;
 	struct hark_reactor *r = hark_handler_reactor(&a->handler);
+	bool emulation = emulated("after_fork_fails_at_each_allocation", OWN_DESCRIPTORS);
 	unsigned open = open_descriptors();
 	int error = -1;
 
@@ -221,7 +236,7 @@ static void child_fails_at_each(void *with)
 			break;
 		ck_assert_int_eq(error, -ENOMEM);
 		ck_assert_int_le(balance, before + 1);
-		ck_assert_uint_eq(open_descriptors(), open);
+		ck_assert(emulation || open_descriptors() == open);
 		ck_assert_int_eq(hark_reactor_turn(r, 0), -ECHILD);
 	}
 	if (!failed)
