@@ -14,6 +14,10 @@
 #include <termios.h>
 #include <unistd.h>
 
+#ifndef __linux__
+#include <sys/event.h>
+#endif
+
 static void read_much(struct probe *p)
 {
 	char buf[1000];
@@ -285,11 +289,6 @@ START_TEST(what_is_always_ready_is_called_in_each_turn)
 	int fds[2];
 
 	ck_assert_int_ge(fd, 0);
-	if (backend_is("kqueue") && _i != REGULAR_FILE) {
-		except("what_is_always_ready_is_called_in_each_turn",
-		       "kqueue reports a file only before its end, and refuses some devices");
-		return;
-	}
 	r = new_reactor(NULL);
 	socket_pair("unix", fds);
 	probe_init(&socket, fds[0]);
@@ -468,7 +467,7 @@ START_TEST(a_refused_connect_is_reported)
 		turns_until(r, &p.sends, 1);
 	else
 		turns_until(r, &p.recvs, 1);
-	if (_i != 2)
+	if (_i != 2 && !error_is_taken("a_refused_connect_is_reported"))
 		ck_assert_msg(p.result == -ECONNREFUSED, "the verb says %s",
 		              strerror((int)-p.result));
 	probe_want(&p, false, false);
@@ -529,10 +528,12 @@ START_TEST(an_unreachable_datagram_is_reported)
 	p.recv = true;
 	p.on_recv = verb_one;
 	probe_add(r, &p);
+	bool taken = error_is_taken("an_unreachable_datagram_is_reported");
 	for (unsigned i = 1; i <= 5; i++) {
 		ck_assert_int_eq(send(fd, "x", 1, 0), 1);
 		turns_until(r, &p.recvs, p.recvs + 1);
-		ck_assert_int_eq(p.result, -ECONNREFUSED);
+		if (!taken)
+			ck_assert_int_eq(p.result, -ECONNREFUSED);
 		ck_assert_int_le(settle(r, 5), 1);
 	}
 	hark_reactor_free(r);
@@ -544,12 +545,12 @@ static void read_urgent(struct probe *p)
 	p->result = hark_recvfrom(&p->h, &p->last, 1, MSG_OOB, NULL, NULL);
 }
 
-/* libkqueue has no EVFILT_EXCEPT, and so kqueue on Linux cannot tell urgent data. */
+/* What kqueue needs to tell urgent data; Linux has it only as an emulation without this filter. */
 static bool no_urgent_data(const char *test)
 {
-#ifdef __linux__
+#ifndef EVFILT_EXCEPT
 	if (backend_is("kqueue")) {
-		except(test, "libkqueue has no filter for out-of-band data");
+		except(test, "this kqueue has no EVFILT_EXCEPT, which reports out-of-band data");
 		return true;
 	}
 #endif

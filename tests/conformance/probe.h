@@ -87,6 +87,10 @@ int tcp_listener(struct sockaddr_in *address);
 /* What the backend under test can: HARK_CAN_x. */
 unsigned backend_can(void);
 
+/* True if the backend under test wakes a handler for an error of its socket, but has already taken
+ * the error itself, so that the verb cannot say which it was; prints that as an exception. */
+bool error_is_taken(const char *test);
+
 /* Prints that the backend under test is excepted from a test, and why. */
 void except(const char *test, const char *reason);
 

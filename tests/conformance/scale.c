@@ -24,7 +24,7 @@ static int move(int fd, int to)
 START_TEST(a_descriptor_may_have_any_number)
 {
 	static const int numbers[] = {0, 1, 2, 31, 32, 63, 64, 1022, 1023, 1024, 1025, 2047, 2048,
-	                              4999, 65535, 65536};
+	                              4999, 16384, 65535, 65536};
 	int number = numbers[_i];
 	char name[64];
 	int stdio = -1;
@@ -73,7 +73,7 @@ START_TEST(a_descriptor_may_have_any_number)
 }
 END_TEST
 
-#define NUMBERS 16
+#define NUMBERS 17
 
 /* Handlers in such number that each of them is one of very many, and the right ones are called:
  * both ends of 5,000 socket pairs. */

@@ -33,6 +33,18 @@ void except(const char *test, const char *reason)
 	fflush(stdout);
 }
 
+bool error_is_taken(const char *test)
+{
+#ifdef __linux__
+	if (backend_is("kqueue")) {
+		except(test, "libkqueue asks for SO_ERROR, and the verb finds no error any more");
+		return true;
+	}
+#endif
+	(void)test;
+	return false;
+}
+
 struct hark_reactor *new_reactor(const struct hark_options *options)
 {
 	struct hark_options o = {0};
