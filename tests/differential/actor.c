@@ -87,7 +87,7 @@ static void act_urgent(struct actor *a, uint32_t x)
 {
 	if (a->world->calm || x % 4 != 0)
 		bytes_urgent_receive(a->world, a->end, a->manner);
-	if (a->world->calm || x % 4 > 1)
+	if (a->world->calm || x % 16 == 0)
 		a->wants &= ~HARK_URGENT;
 }
 
@@ -98,8 +98,11 @@ static void act(struct actor *a, unsigned directions)
 	struct end *e = a->end;
 	uint64_t word = chance_mix(w->seed ^ (uint64_t)a->serial << 32 ^ a->calls++);
 
-	trace(w, directions == HARK_RECV ? "recv" : directions == HARK_SEND ? "send" : "ready", e,
-	      directions);
+	trace(w,
+	      directions == HARK_RECV   ? "recv"
+	      : directions == HARK_SEND ? "send"
+	                                : "ready",
+	      e, directions);
 	model_call(a, directions);
 	if (directions & HARK_URGENT)
 		act_urgent(a, (uint32_t)word & 0xff);
@@ -220,7 +223,8 @@ void actor_add(struct actor *a)
 		return;
 	error = hark_handler_add(w->reactor, &a->handler);
 	if (error)
-		fail(w, "hark_handler_add of end %d: %s", (int)(a->end - w->ends), strerror(-error));
+		fail(w, "hark_handler_add of end %d: %s", (int)(a->end - w->ends),
+		     strerror(-error));
 	a->added = true;
 	a->added_turn = w->inside ? w->turn : 0;
 	a->end->changed = true;
@@ -271,9 +275,11 @@ static void poison(struct actor *a, struct world *w)
 static void exhume(struct world *w, struct actor *a)
 {
 	struct actor poisoned;
+	const void *found = a;
+	const void *buried = &poisoned;
 
 	poison(&poisoned, w);
-	if (memcmp(a, &poisoned, sizeof poisoned) != 0)
+	if (memcmp(found, buried, sizeof poisoned) != 0)
 		fail(w, "a handler was written to after it was removed and freed");
 	free(a);
 }

@@ -13,7 +13,7 @@ static bool arrived(struct world *w, const struct end *e)
 		return false;
 	if (c->kind == UDP || c->kind == DATAGRAM || c->kind == LISTENER)
 		return true;
-	return !c->ended || c->over || (w->quirks & QUIRK_EOF && c->kind != TCP);
+	return !c->ended || c->over;
 }
 
 /* e gets a handler that wants all there is to do. */
@@ -49,11 +49,12 @@ static void nudge(struct world *w, struct end *e)
 
 static void explain(struct world *w, const struct end *e)
 {
-	static const char *const kinds[] = { "stream", "datagram", "packet", "TCP", "pipe", "UDP",
-		                             "listening" };
+	static const char *const kinds[] = {"stream", "datagram", "packet",   "TCP",
+	                                    "pipe",   "UDP",      "listening"};
 	const struct channel *c = channel_out(w, e);
 
-	fail(w, "stuck: %s end %d owes %llu, has sent %llu, of which its peer has received %llu%s; "
+	fail(w,
+	     "stuck: %s end %d owes %llu, has sent %llu, of which its peer has received %llu%s; "
 	     "the writer wants %u, the reader %u; poll says %#x and %#x",
 	     kinds[c->kind], (int)(e - w->ends), (unsigned long long)c->owed,
 	     (unsigned long long)c->sent, (unsigned long long)c->received,

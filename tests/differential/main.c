@@ -46,8 +46,10 @@ static uint64_t run(const char *backend, uint64_t seed, uint32_t steps)
 
 static _Noreturn void usage(const char *what, const char *which)
 {
-	fprintf(stderr, "differential: %s%s; usage: differential BACKEND|all [--seed N] [--runs N] "
-	        "[--steps N] [--verbose]\n", what, which);
+	fprintf(stderr,
+	        "differential: %s%s; usage: differential BACKEND|all [--seed N] [--runs N] "
+	        "[--steps N] [--verbose]\n",
+	        what, which);
 	exit(2);
 }
 
@@ -66,7 +68,7 @@ static uint64_t number(const char *option, const char *text, uint64_t most)
 /* Does this backend work here? */
 static bool works(const char *backend, char *why, size_t size)
 {
-	struct hark_options options = { .backend = backend, .why = why, .why_size = size };
+	struct hark_options options = {.backend = backend, .why = why, .why_size = size};
 	struct hark_reactor *r;
 
 	if (hark_reactor_new(&r, &options))
@@ -99,7 +101,7 @@ static unsigned choose(const char *which, const char *backends[BACKENDS])
 int main(int argc, char **argv)
 {
 	const char *backends[BACKENDS], *which = NULL;
-	uint64_t hashes[BACKENDS] = { 0 };
+	uint64_t hashes[BACKENDS] = {0};
 	uint64_t seed = (uint64_t)time(NULL) * 100003 + (uint64_t)getpid(), runs = 0, done = 0;
 	uint32_t steps = 500;
 	bool verbose = false;
@@ -143,21 +145,25 @@ int main(int argc, char **argv)
 			uint64_t hash = run(backends[i], seed + done, steps);
 
 			if (verbose)
-				printf("%s: run %" PRIu64 ", hash %016" PRIx64 "\n", backends[i], done, hash);
+				printf("%s: run %" PRIu64 ", hash %016" PRIx64 "\n", backends[i],
+				       done, hash);
 			hashes[i] = chance_mix(hashes[i] + hash);
 			if (i == 0)
 				first = hash;
 			if (hash != first) {
-				fprintf(stderr, "differential: seed %" PRIu64 ": %s and %s delivered different "
+				fprintf(stderr,
+				        "differential: seed %" PRIu64
+				        ": %s and %s delivered different "
 				        "bytes\nreplay: %s all --seed %" PRIu64 " --steps %" PRIu32
-				        " --runs 1 --verbose\n", seed + done, backends[0], backends[i], argv[0],
-				        seed + done, steps);
+				        " --runs 1 --verbose\n",
+				        seed + done, backends[0], backends[i], argv[0], seed + done,
+				        steps);
 				return 1;
 			}
 		}
 	}
 	for (unsigned i = 0; i < count; i++)
-		printf("%s: seed %" PRIu64 ": %" PRIu64 " steps, hash %016" PRIx64 "\n", backends[i], seed,
-		       done * steps, hashes[i]);
+		printf("%s: seed %" PRIu64 ": %" PRIu64 " steps, hash %016" PRIx64 "\n",
+		       backends[i], seed, done * steps, hashes[i]);
 	return 0;
 }

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define IDLE_MOST 10u
+#define IDLE_MOST 5u
 
 /* The directions for which a handler has to be called, and those for which it may be: select(2)
  * does not tell a hang-up to a writer. */
@@ -39,7 +39,7 @@ static short events_of(const struct end *e)
 /* Asks about one end. */
 short model_look(const struct end *e)
 {
-	struct pollfd now = { .fd = e->fd, .events = events_of(e) };
+	struct pollfd now = {.fd = e->fd, .events = events_of(e)};
 
 	while (poll(&now, 1, 0) < 0)
 		;
@@ -52,7 +52,7 @@ static void look(const struct world *w, short now[ENDS])
 	struct pollfd fds[ENDS];
 
 	for (int i = 0; i < ENDS; i++)
-		fds[i] = (struct pollfd){ .fd = w->ends[i].fd, .events = events_of(&w->ends[i]) };
+		fds[i] = (struct pollfd){.fd = w->ends[i].fd, .events = events_of(&w->ends[i])};
 	while (poll(fds, ENDS, 0) < 0)
 		;
 	for (int i = 0; i < ENDS; i++)
@@ -62,7 +62,7 @@ static void look(const struct world *w, short now[ENDS])
 /* A turn begins. */
 void model_before(struct world *w)
 {
-	short now[ENDS] = { 0 };
+	short now[ENDS] = {0};
 
 	if (w->watched)
 		look(w, now);
@@ -94,7 +94,7 @@ static bool is_spurious(const struct end *e, unsigned directions)
 
 static const char *names(unsigned directions)
 {
-	static const char *const sets[] = { "nothing", "recv", "send", "recv and send" };
+	static const char *const sets[] = {"nothing", "recv", "send", "recv and send"};
 
 	return directions & HARK_URGENT ? "urgent" : sets[directions & 3];
 }
@@ -138,15 +138,9 @@ static void count_idle(struct world *w, struct end *e, short now)
 	for (int i = 0; i < 3; i++) {
 		e->idle[i] = idle >> i & 1 ? e->idle[i] + 1 : 0;
 		if (e->idle[i] == IDLE_MOST)
-			fail(w, "end %d: called for %s in %u turns running for nothing", (int)(e - w->ends),
-			     names(1u << i), IDLE_MOST);
+			fail(w, "end %d: called for %s in %u turns running for nothing",
+			     (int)(e - w->ends), names(1u << i), IDLE_MOST);
 	}
-}
-
-/* Is a missed call excused by the backend? */
-static bool is_excused(const struct world *w, const struct end *e, short now)
-{
-	return w->quirks & QUIRK_EOF && now & (POLLHUP | POLLIN) && w->channels[(e - w->ends) ^ 1].ended;
 }
 
 /* The turn is over and has answered result. */
@@ -175,11 +169,13 @@ void model_after(struct world *w, int result)
 		count_idle(w, e, now[i]);
 		/* TCP's own work may come between poll(2) and the wake-up of another set: there it
 		 * has to be missed twice running. */
-		if (!missed || e->changed || is_excused(w, e, now[i]))
+		if (!missed || e->changed)
 			e->missed = 0;
 		else if (e->kind != TCP || e->missed & missed)
-			fail(w, "end %d: not called for %s; poll says %#x before and %#x after the turn", i,
-			     names(missed), (unsigned)e->before, (unsigned)now[i]);
+			fail(w,
+			     "end %d: not called for %s; poll says %#x before and %#x after the "
+			     "turn",
+			     i, names(missed), (unsigned)e->before, (unsigned)now[i]);
 		else
 			e->missed = missed;
 	}

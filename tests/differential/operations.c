@@ -216,7 +216,7 @@ static void shutdown_last(struct world *w, struct end *e, uint32_t x)
 
 static void shutdown_now(struct world *w, struct end *e, uint32_t x)
 {
-	static const int how[] = { SHUT_RD, SHUT_WR, SHUT_RDWR };
+	static const int how[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};
 	struct channel *out = channel_out(w, e);
 
 	/* A datagram socket so treated is readable for ever, and a recv says EAGAIN. */
@@ -357,8 +357,8 @@ static void misuse(struct world *w, struct end *e, uint32_t x)
 		       hark_handler_add(w->reactor, &other.handler), -EBADF);
 	else if (a->added) {
 		expect(w, "adding twice", hark_handler_add(w->reactor, &a->handler), -EEXIST);
-		expect(w, "adding a second handler",
-		       hark_handler_add(w->reactor, &other.handler), -EEXIST);
+		expect(w, "adding a second handler", hark_handler_add(w->reactor, &other.handler),
+		       -EEXIST);
 	}
 	hark_handler_remove(&other.handler);
 	if (w->inside) {
@@ -371,7 +371,7 @@ static void misuse(struct world *w, struct end *e, uint32_t x)
 static void embed(struct world *w)
 {
 	int64_t pause = hark_reactor_prepare(w->reactor);
-	struct pollfd fd = { .fd = hark_reactor_fd(w->reactor), .events = POLLIN };
+	struct pollfd fd = {.fd = hark_reactor_fd(w->reactor), .events = POLLIN};
 
 	if (fd.fd < 0 || pause == 0 || !w->watched)
 		return;
@@ -379,8 +379,10 @@ static void embed(struct world *w)
 		;
 	for (int i = 0; i < ENDS && !fd.revents; i++) {
 		if (model_due(&w->ends[i]) && w->ends[i].kind != TCP)
-			fail(w, "end %d: a call is due, but hark_reactor_prepare answers %lld and the "
-			     "descriptor of the reactor is not ready", i, (long long)pause);
+			fail(w,
+			     "end %d: a call is due, but hark_reactor_prepare answers %lld and the "
+			     "descriptor of the reactor is not ready",
+			     i, (long long)pause);
 	}
 }
 
@@ -465,31 +467,31 @@ static const struct operation {
 	unsigned weight;
 	unsigned flags;
 } operations[] = {
-	{ turn, "turn", 64, OUTSIDE },
-	{ open_ends, "open", 20, MATTERS },
-	{ write_some, "write", 26, MATTERS },
-	{ read_some, "read", 10, 0 },
-	{ interest, "interest", 14, 0 },
-	{ add, "add", 10, 0 },
-	{ remove_handler, "remove", 5, 0 },
-	{ replace, "replace", 5, 0 },
-	{ flicker, "flicker", 5, 0 },
-	{ fill, "fill", 4, MATTERS },
-	{ drain, "drain", 4, 0 },
-	{ urgent, "urgent", 6, MATTERS },
-	{ reuse, "reuse", 4, MATTERS },
-	{ close_end, "close", 4, MATTERS },
-	{ post, "post", 4, 0 },
-	{ refresh, "refresh", 2, 0 },
-	{ withdraw, "withdraw", 2, 0 },
-	{ dup_end, "dup", 2, 0 },
-	{ stop, "stop", 2, 0 },
-	{ misuse, "misuse", 2, 0 },
-	{ shutdown_last, "shut down last", 4, MATTERS },
-	{ shutdown_now, "shut down now", 2, MATTERS },
-	{ retire, "retire", 2, MATTERS | OUTSIDE },
-	{ calm, "calm", 1, OUTSIDE },
-	{ free_reactor, "free the reactor", 1, 0 },
+	{turn, "turn", 64, OUTSIDE},
+	{open_ends, "open", 20, MATTERS},
+	{write_some, "write", 26, MATTERS},
+	{read_some, "read", 10, 0},
+	{interest, "interest", 14, 0},
+	{add, "add", 10, 0},
+	{remove_handler, "remove", 5, 0},
+	{replace, "replace", 5, 0},
+	{flicker, "flicker", 5, 0},
+	{fill, "fill", 4, MATTERS},
+	{drain, "drain", 4, 0},
+	{urgent, "urgent", 6, MATTERS},
+	{reuse, "reuse", 4, MATTERS},
+	{close_end, "close", 4, MATTERS},
+	{post, "post", 4, 0},
+	{refresh, "refresh", 2, 0},
+	{withdraw, "withdraw", 2, 0},
+	{dup_end, "dup", 2, 0},
+	{stop, "stop", 2, 0},
+	{misuse, "misuse", 2, 0},
+	{shutdown_last, "shut down last", 4, MATTERS},
+	{shutdown_now, "shut down now", 2, MATTERS},
+	{retire, "retire", 2, MATTERS | OUTSIDE},
+	{calm, "calm", 1, OUTSIDE},
+	{free_reactor, "free the reactor", 1, 0},
 };
 
 #define OPERATIONS (sizeof operations / sizeof operations[0])
@@ -500,9 +502,9 @@ static unsigned choices_used;
 
 void operations_init(void)
 {
-	for (unsigned char i = 0; i < OPERATIONS; i++)
+	for (unsigned i = 0; i < OPERATIONS; i++)
 		for (unsigned j = 0; j < operations[i].weight; j++)
-			choices[choices_used++] = i;
+			choices[choices_used++] = (unsigned char)i;
 }
 
 static void run(struct world *w, const struct operation *o, struct end *e, uint32_t x)
@@ -514,7 +516,8 @@ static void run(struct world *w, const struct operation *o, struct end *e, uint3
 /* One step, decided by word: which operation, on which end, and how. */
 void operations_do(struct world *w, uint64_t word)
 {
-	w->step++;
+	if (++w->step % 4096 == 0)
+		report_progress();
 	run(w, &operations[choices[(word & 0xffff) % choices_used]],
 	    &w->ends[(word >> 16 & 0xffff) % ENDS], (uint32_t)(word >> 32));
 }

@@ -57,19 +57,22 @@ void trace(struct world *w, const char *what, const struct end *e, uint64_t x)
 static void show_all(void)
 {
 	fprintf(stderr, "the last operations (step, what, end, argument or result):\n");
-	for (uint64_t i = remembered < REMEMBERED ? 0 : remembered - REMEMBERED; i < remembered; i++)
+	for (uint64_t i = remembered < REMEMBERED ? 0 : remembered - REMEMBERED; i < remembered;
+	     i++)
 		show(i % REMEMBERED);
 	fprintf(stderr, "replay: %s %s --seed %" PRIu64 " --steps %" PRIu32 " --runs 1 --verbose\n",
 	        program, current->backend, current->seed, current->steps);
 }
 
-/* The run has shown a fault of the library (or of this test): says so and exits. */
+/* The run has shown a fault of the library (or of this test): says so and exits. Also from a signal
+ * handler: the process ends here anyhow, so what is not async-signal-safe is tried too. */
+/* NOLINTBEGIN(bugprone-signal-handler) */
 _Noreturn void fail(struct world *w, const char *format, ...)
 {
 	va_list arguments;
 
-	fprintf(stderr, "differential: %s, seed %" PRIu64 ", step %" PRIu32 ": ", w->backend, w->seed,
-	        w->step);
+	fprintf(stderr, "differential: %s, seed %" PRIu64 ", step %" PRIu32 ": ", w->backend,
+	        w->seed, w->step);
 	va_start(arguments, format);
 	vfprintf(stderr, format, arguments);
 	va_end(arguments);
@@ -77,9 +80,9 @@ _Noreturn void fail(struct world *w, const char *format, ...)
 	show_all();
 	_exit(1);
 }
+/* NOLINTEND(bugprone-signal-handler) */
 
-/* A crash inside the library loses no evidence: the process ends here anyhow, so what is not
- * async-signal-safe is tried too. */
+/* A crash or an endless loop inside the library loses no evidence. */
 static void crashed(int number)
 {
 	signal(number, SIG_DFL);
@@ -110,10 +113,16 @@ void report_init(const char *name, bool loud)
 #endif
 }
 
-/* What follows belongs to w, which must end within a minute. */
+/* What follows belongs to w. */
 void report_world(struct world *w)
 {
 	current = w;
 	remembered = 0;
+	report_progress();
+}
+
+/* From here on something else must have happened within a minute. */
+void report_progress(void)
+{
 	alarm(60);
 }

@@ -34,10 +34,11 @@ enum manner { PLAIN, VERB, MIXED, DEVOTED, MANNERS };
 struct channel {
 	uint32_t serial;
 	enum kind kind;
-	uint64_t owed;        /* bytes or messages still to be sent */
-	uint64_t sent;        /* taken by the kernel */
+	uint64_t owed; /* bytes or messages still to be sent */
+	uint64_t sent; /* taken by the kernel */
 	uint64_t received;
-	uint64_t urgent_mark; /* what was sent before the last out-of-band byte, if it is out of line */
+	uint64_t urgent_mark; /* what was sent before the last out-of-band byte, if it is out of
+	                         line */
 	bool urgent;          /* there was one */
 	bool finish;          /* to be shut down when nothing is owed any more */
 	bool ended;           /* shut down or closed by the writer */
@@ -46,17 +47,19 @@ struct channel {
 };
 
 struct end {
-	int fd;          /* -1: closed */
+	int fd; /* -1: closed */
 	enum kind kind;
-	unsigned able;   /* directions that make sense here */
-	bool inlined;    /* out-of-band data comes in line */
+	unsigned able; /* directions that make sense here */
+	bool inlined;  /* out-of-band data comes in line */
 	struct actor *actor;
 
 	short before;     /* what poll(2) said before the turn */
 	unsigned called;  /* directions that were called in this turn */
 	unsigned stirred; /* directions in which somebody did I/O in this turn */
-	unsigned missed;  /* directions for which a call was due in the last turn, and did not come */
-	unsigned idle[3]; /* how often running, in each direction, it was called and could do nothing */
+	unsigned
+		missed; /* directions for which a call was due in the last turn, and did not come */
+	unsigned idle[3]; /* how often running, in each direction, it was called and could do
+	                     nothing */
 	bool changed;     /* its handler or what that wants was changed in this turn */
 };
 
@@ -69,7 +72,7 @@ struct actor {
 	uint32_t calls;
 	unsigned wants;
 	enum manner manner;
-	bool verbs;           /* has used a verb */
+	bool verbs; /* has used a verb */
 	bool added;
 	uint64_t added_turn;
 };
@@ -85,18 +88,18 @@ struct world {
 	const char *backend;
 	uint64_t seed;
 	struct hark_reactor *reactor;
-	bool wild;      /* callbacks do what changes the bytes delivered */
-	bool watched;   /* the model asks poll(2) around each turn */
-	bool calm;      /* callbacks do nothing but input and output, to the end */
-	bool inside;    /* a turn */
-	bool stopped;   /* hark_reactor_stop was called and its effect is due, or was in this turn */
-	bool freed;     /* the reactor was freed inside this turn */
+	bool wild;    /* callbacks do what changes the bytes delivered */
+	bool watched; /* the model asks poll(2) around each turn */
+	bool calm;    /* callbacks do nothing but input and output, to the end */
+	bool inside;  /* a turn */
+	bool stopped; /* hark_reactor_stop was called and its effect is due, or was in this turn */
+	bool freed;   /* the reactor was freed inside this turn */
 	unsigned quirks;
 
 	uint32_t step, steps;
 	uint64_t turn;
 	uint64_t rebuilds; /* of kernel objects, after the last turn */
-	int callbacks;  /* in this turn */
+	int callbacks;     /* in this turn */
 	uint32_t serials, actors;
 	uint64_t hash;
 
@@ -113,8 +116,9 @@ struct world {
 };
 
 /* Deviations of a backend that have a reason outside of hark. */
-#define QUIRK_CLOSE 0x01u /* a closed descriptor's registration stays: always remove first, no dups */
-#define QUIRK_EOF 0x02u   /* the end of a stream may not be reported */
+#define QUIRK_CLOSE \
+	0x01u /* a closed descriptor's registration stays: always remove first, no dups */
+#define QUIRK_URGENT 0x02u /* out-of-band data is not reported */
 
 static inline struct end *end_peer(struct world *w, const struct end *e)
 {
@@ -164,7 +168,7 @@ void actor_make(struct world *w, struct end *e, uint32_t x);
 void actor_free(struct actor *a);
 void actor_add(struct actor *a);
 void actor_remove(struct actor *a);
-void actor_want(struct actor *a, unsigned wants);
+void actor_want(struct actor *a, unsigned directions);
 unsigned actor_wants(const struct actor *a);
 void actor_graves(struct world *w);
 
@@ -188,9 +192,9 @@ void finish_all(struct world *w);
 
 /* report.c */
 void trace(struct world *w, const char *what, const struct end *e, uint64_t x);
-void report_init(const char *program, bool verbose);
+void report_init(const char *name, bool loud);
 void report_world(struct world *w);
-_Noreturn void fail(struct world *w, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void report_progress(void);
+_Noreturn void fail(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif
