@@ -58,10 +58,10 @@ def environment(backend=BACKEND):
 
 
 def limiter(descriptors):
-    """For preexec_fn: limits the descriptors of a child, softly and for good."""
+    """For preexec_fn: sets a child's soft and hard limit on descriptors, if not None."""
     if descriptors is None:
         return None
-    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, descriptors)
 
 
 def raise_own_limit():

@@ -30,7 +30,7 @@ def start(*arguments, **options):
     return Server(NAME, 1, "--port", "0", *arguments, **options)
 
 
-def client(server, sndbuf=None, rcvbuf=None):
+def client(server, sndbuf=None, rcvbuf=None, segment=None):
     family, address = server.addresses[0]
     s = socket.socket(family, socket.SOCK_STREAM)
     s.settimeout(PATIENCE)
@@ -38,6 +38,9 @@ def client(server, sndbuf=None, rcvbuf=None):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
     if rcvbuf:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+    if segment:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     s.connect(address)
     return s
 
@@ -66,14 +69,15 @@ def reset(s):
 
 
 def quiet(server, what):
-    """The server must be idle; one that spins uses the whole second."""
+    """The server must be idle: one that spins uses all it can get, which is little only on a
+    machine with much else to do."""
     before = server.cpu_seconds()
     if before is None:
         note("no /proc/PID/stat: whether it spins is not known")
         return
-    time.sleep(1)
+    time.sleep(2)
     used = server.cpu_seconds() - before
-    need(used < 0.5, "%s: %.2f s of processor time in a second" % (what, used))
+    need(used < (0.6 if VALGRIND else 0.1), "%s: %.2f s of processor time in 2 s" % (what, used))
 
 
 def descriptors(server):
@@ -180,13 +184,15 @@ def pump(streams):
         s.socket.close()
 
 
-def jam(s, limit=100 * MIB):
-    """Sends the pattern until nothing more is taken; returns how much was."""
+def jam(s, piece=65536, pause=0.0):
+    """Sends the pattern in pieces until nothing more is taken; returns how much was."""
+    limit = 100 * MIB
     s.settimeout(0.5)
     taken = 0
     try:
         while taken < limit:
-            taken += s.send(pattern(taken, 65536))
+            taken += s.send(pattern(taken, piece))
+            time.sleep(pause)
     except (TimeoutError, socket.timeout):
         pass
     s.settimeout(PATIENCE)
@@ -227,16 +233,29 @@ def after_a_half_close_everything_still_comes_back():
                 s.sendall(data)
                 s.shutdown(socket.SHUT_WR)
                 need(receive(s, size + 1) == data, "not all of %d bytes" % size)
-        # More than fits, so that some is still with the server when the end arrives.
-        with client(server, sndbuf=1 << 18, rcvbuf=16384) as s:
-            taken = jam(s)
-            s.shutdown(socket.SHUT_WR)
-            quiet(server, "half-closed and full")
-            got = 0
-            while data := s.recv(65536):
-                need(data == pattern(got, len(data)), "other bytes at %d" % got)
-                got += len(data)
-            need(got == taken, "%d bytes of %d" % (got, taken))
+
+
+@check
+def a_full_client_that_half_closes_gets_the_rest():
+    with start() as server:
+        # With large pieces the server has sent a part of one when it can send no more; with
+        # segments one by one, on Linux, all of one and nothing of the next.
+        for segment in None, 500:
+            with client(server, sndbuf=1 << 18, rcvbuf=16384, segment=segment) as s:
+                if segment:
+                    piece = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+                    taken = jam(s, piece, 0.0001)
+                else:
+                    piece = 65536
+                    taken = jam(s)
+                note("%d bytes were taken in pieces of %d" % (taken, piece))
+                s.shutdown(socket.SHUT_WR)
+                quiet(server, "half-closed and full")
+                got = 0
+                while data := s.recv(65536):
+                    need(data == pattern(got, len(data)), "other bytes at %d" % got)
+                    got += len(data)
+                need(got == taken, "%d bytes of %d" % (got, taken))
 
 
 @check
@@ -272,7 +291,8 @@ def ten_thousand_clients_at_once():
     count = min(wish, raise_own_limit() - 50)
     if count < wish:
         note("the descriptor limit allows only %d clients" % count)
-    with start() as server:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with start(descriptors=(min(256, hard), hard)) as server:
         clients = [client(server) for _ in range(count)]
         for round_number in range(2):
             for i, s in enumerate(clients):
@@ -280,6 +300,7 @@ def ten_thousand_clients_at_once():
             for i, s in enumerate(clients):
                 expected = b"%d of client %d" % (round_number, i)
                 need(receive(s, len(expected)) == expected, "client %d" % i)
+        quiet(server, "%d idle clients" % count)
         opened = descriptors(server)
         need(opened is None or opened > count, "only %r descriptors for %d" % (opened, count))
         for s in clients:
@@ -331,16 +352,17 @@ def answered(waiting):
     return got
 
 
-def one_report(server):
+def reported(server, times):
     reports = [line for line in server.stderr().splitlines() if line.startswith(NAME + ": ")]
-    need(len(reports) == 1, "not one report: %r" % server.stderr())
+    need(len(reports) == times, "%d reports, not %d: %r" % (
+        len(reports), times, server.stderr()))
 
 
 @check
 def without_descriptors_clients_wait_and_the_server_does_not_spin():
     # Valgrind itself resets a connection whose descriptor is past the limit it started with, so
     # there the limit comes later.
-    with start(descriptors=None if VALGRIND else 32) as server:
+    with start(descriptors=None if VALGRIND else (32, 32)) as server:
         if VALGRIND:
             resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (32, 32))
         waiting = [client(server) for _ in range(100)]
@@ -359,7 +381,7 @@ def without_descriptors_clients_wait_and_the_server_does_not_spin():
             served = answered(waiting)
             rounds += 1
         note("100 clients in %d rounds" % rounds)
-        one_report(server)
+        reported(server, 1)
 
 
 @check
@@ -371,13 +393,14 @@ def a_lack_of_descriptors_that_is_not_its_clients_doing_passes():
         with client(server) as s:
             ask(s, b"before")
         limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
-        with client(server) as s:
-            s.sendall(b"hello")
-            quiet(server, "out of descriptors without clients")
-            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
-            need(s.recv(100) == b"hello", "not served")
-        one_report(server)
+        for episode in 1, 2:
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+            with client(server) as s:
+                s.sendall(b"hello")
+                quiet(server, "out of descriptors without clients")
+                resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+                need(s.recv(100) == b"hello", "not served")
+            reported(server, episode)
 
 
 @check
@@ -419,7 +442,7 @@ def bad_input_gets_one_line_and_status_2():
     refuses(NAME, "--port", "0", "--backend", "nonesuch", says="nonesuch")
     refuses(NAME, "--port", "0", "--backend", "none\nsuch")
     # The listener and the standard three leave no descriptor for the reactor.
-    refuses(NAME, "--port", "0", descriptors=4)
+    refuses(NAME, "--port", "0", descriptors=(4, 4))
 
 
 @check

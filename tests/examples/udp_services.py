@@ -155,7 +155,7 @@ def bad_input_gets_one_line_and_status_2():
     refuses(NAME, *ANY_PORTS, "--backend", "nonesuch", says="nonesuch")
     refuses(NAME, *ANY_PORTS, "--backend", "none\nsuch")
     # Two sockets and the standard three leave no descriptor for the reactor.
-    refuses(NAME, *ANY_PORTS, descriptors=5)
+    refuses(NAME, *ANY_PORTS, descriptors=(5, 5))
 
 
 @check
