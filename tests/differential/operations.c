@@ -81,6 +81,23 @@ static void reuse(struct world *w, struct end *e, uint32_t x)
 	equip(w, end_peer(w, e), x >> 27);
 }
 
+/* The number is closed before the handler is removed, and then names the same file again, which
+ * the kernel may still watch. */
+static void leave_and_return(struct world *w, struct end *e, uint32_t x)
+{
+	int other;
+
+	(void)x;
+	if (e->fd < 0 || !e->actor || w->quirks & QUIRK_CLOSE)
+		return;
+	other = dup(e->fd);
+	close(e->fd);
+	actor_remove(e->actor);
+	dup2(other, e->fd);
+	close(other);
+	actor_add(e->actor);
+}
+
 static void add(struct world *w, struct end *e, uint32_t x)
 {
 	if (e->fd < 0 || e->able == 0)
@@ -482,6 +499,7 @@ static const struct operation {
 	{reuse, "reuse", 4, MATTERS},
 	{close_end, "close", 4, MATTERS},
 	{post, "post", 4, 0},
+	{leave_and_return, "leave and return", 2, 0},
 	{refresh, "refresh", 2, 0},
 	{withdraw, "withdraw", 2, 0},
 	{dup_end, "dup", 2, 0},
