@@ -121,7 +121,7 @@ int open_server(const char *host, const char *port, int type)
 
 void print_listening(int fd)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(address);
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 	bool v6;

@@ -315,8 +315,10 @@ int main(int argc, char **argv)
 		report("%s", strerror(-error));
 
 	stop_on_signals(NULL);
-	while (server.clients)
-		client_close(server.clients);
+	for (struct client *c = server.clients, *next; c; c = next) {
+		next = c->next;
+		client_close(c);
+	}
 	hark_reactor_free(r);
 	(void)close(server.handler.fd);
 	return error ? 1 : 0;
