@@ -154,12 +154,14 @@ void model_after(struct world *w, int result)
 		fail(w, "hark_reactor_turn: %s", strerror(-result));
 	if (!w->freed && !w->stopped && result != w->callbacks)
 		fail(w, "hark_reactor_turn answers %d after %d callbacks", result, w->callbacks);
-	if (!w->watched || w->stopped || w->freed)
+	if (w->freed)
 		return;
-	/* A turn in which the kernel object had to be replaced finds nothing else. */
 	hark_reactor_stats(w->reactor, &stats);
+	if (!w->abandoned && stats.stale > 0)
+		fail(w, "the kernel still watches a descriptor whose handler was removed");
 	w->rebuilds = stats.rebuilds;
-	if (w->rebuilds != rebuilds)
+	/* A turn in which the kernel object had to be replaced finds nothing else. */
+	if (!w->watched || w->stopped || w->rebuilds != rebuilds)
 		return;
 	look(w, now);
 	for (int i = 0; i < ENDS; i++) {

@@ -34,6 +34,13 @@ static void open_ends(struct world *w, struct end *e, uint32_t x)
 	equip(w, end_peer(w, e), x >> 19);
 }
 
+/* e is closed while its handler is added: if a dup keeps the file, the kernel may go on telling. */
+static void abandon(struct world *w, struct end *e)
+{
+	if (e->actor && e->actor->added)
+		w->abandoned = true;
+}
+
 /* Ends the registration and closes, in either order, with or without a dup that lives on. */
 static void close_end(struct world *w, struct end *e, uint32_t x)
 {
@@ -43,8 +50,10 @@ static void close_end(struct world *w, struct end *e, uint32_t x)
 		x &= ~3u;
 	if (x & 1)
 		world_dup(w, e->fd);
-	if (x & 2)
+	if (x & 2) {
+		abandon(w, e);
 		world_close(w, e, (x & 4) != 0);
+	}
 	if (e->actor)
 		actor_free(e->actor);
 	if (e->fd >= 0)
@@ -68,6 +77,7 @@ static void reuse(struct world *w, struct end *e, uint32_t x)
 		world_dup(w, number);
 	if (old && x & 2)
 		actor_free(old);
+	abandon(w, e);
 	world_close(w, e, (x & 4) != 0);
 	world_open(w, e, x >> 8);
 	if (e->fd != number && (end_peer(w, e)->fd != number)) {
@@ -90,6 +100,7 @@ static void leave_and_return(struct world *w, struct end *e, uint32_t x)
 	(void)x;
 	if (e->fd < 0 || !e->actor || w->quirks & QUIRK_CLOSE)
 		return;
+	abandon(w, e);
 	other = dup(e->fd);
 	close(e->fd);
 	actor_remove(e->actor);

@@ -94,6 +94,7 @@ struct world {
 	bool inside;  /* a turn */
 	bool stopped; /* hark_reactor_stop was called and its effect is due, or was in this turn */
 	bool freed;   /* the reactor was freed inside this turn */
+	bool abandoned; /* a descriptor was closed before its handler was removed */
 	unsigned quirks;
 
 	uint32_t step, steps;
