@@ -153,6 +153,7 @@ static ssize_t receive_connection(struct world *w, struct end *e, bool verb)
 
 	if (fd < 0)
 		return verb ? fd : -errno;
+	e->useful |= HARK_RECV;
 	if (c->received == c->sent)
 		fail(w, "accepted a connection that nobody made");
 	if (verb && !(fcntl(fd, F_GETFL) & O_NONBLOCK && fcntl(fd, F_GETFD) & FD_CLOEXEC))
@@ -225,6 +226,7 @@ ssize_t bytes_receive(struct world *w, struct end *e, enum manner manner, uint32
 	trace(w, verb ? "received by verb" : "received", e, (uint64_t)n);
 	if (n == -EAGAIN || n == -EWOULDBLOCK || n == -EINTR)
 		return -EAGAIN;
+	e->useful |= HARK_RECV;
 	/* An empty datagram is no end; nor is an error of an unconnected kind. */
 	if (n < 0 || (n == 0 && !(is_message(e->kind) && c->received < c->sent &&
 	                          message_length(c, c->received) == 0))) {
@@ -313,6 +315,7 @@ ssize_t bytes_send(struct world *w, struct end *e, enum manner manner, uint32_t 
 	trace(w, verb ? "sent by verb" : "sent", e, (uint64_t)n);
 	if (n == -EAGAIN || n == -EWOULDBLOCK || n == -EINTR || n == -ENOBUFS)
 		return -EAGAIN;
+	e->useful |= HARK_SEND;
 	if (n < 0) {
 		if (!c->lossy)
 			fail(w, "channel %u cannot send: %s", c->serial, strerror((int)-n));

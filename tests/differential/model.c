@@ -70,7 +70,7 @@ void model_before(struct world *w)
 		struct end *e = &w->ends[i];
 
 		e->before = now[i];
-		e->called = e->stirred = 0;
+		e->called = e->stirred = e->useful = 0;
 		e->changed = false;
 	}
 }
@@ -133,7 +133,7 @@ void model_call(struct actor *a, unsigned directions)
 static void count_idle(struct world *w, struct end *e, short now)
 {
 	unsigned ready = directions_allowed(e->before) | directions_allowed(now);
-	unsigned idle = e->called & e->stirred & ~ready;
+	unsigned idle = e->called & e->stirred & ~e->useful & ~ready;
 
 	for (int i = 0; i < 3; i++) {
 		e->idle[i] = idle >> i & 1 ? e->idle[i] + 1 : 0;

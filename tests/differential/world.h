@@ -58,6 +58,7 @@ struct end {
 	unsigned stirred; /* directions in which somebody did I/O in this turn */
 	unsigned
 		missed; /* directions for which a call was due in the last turn, and did not come */
+	unsigned useful;  /* ... and it was of use */
 	unsigned idle[3]; /* how often running, in each direction, it was called and could do
 	                     nothing */
 	bool changed;     /* its handler or what that wants was changed in this turn */
