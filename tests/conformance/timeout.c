@@ -71,6 +71,24 @@ START_TEST(turn_is_never_early)
 }
 END_TEST
 
+/* However long it may spin: with half a minute of that before each sleep, these take no time. */
+START_TEST(spinning_ends_with_the_timeout)
+{
+	struct hark_options options = {.spin_ns = HARK_S(30)};
+	struct hark_reactor *r = new_reactor(&options);
+	struct actor *a = actor_new(r);
+	int64_t start = clock_ns();
+
+	ck_assert_int_eq(hark_reactor_turn(r, HARK_MS(1)), 0);
+	ck_assert_int_eq(hark_reactor_turn(r, HARK_MS(5)), 0);
+	actor_feed(a, 1);
+	ck_assert_int_eq(hark_reactor_turn(r, -1), 1);
+	ck_assert_int_lt(clock_ns() - start, HARK_S(25));
+	actor_free(a);
+	hark_reactor_free(r);
+}
+END_TEST
+
 START_TEST(turn_of_zero_does_not_wait)
 {
 	struct hark_reactor *r = new_reactor(NULL);
@@ -334,6 +352,7 @@ TCase *case_timeout(void)
 	TCase *tc = tcase_create("timeout");
 
 	tcase_add_loop_test(tc, turn_is_never_early, 0, 2);
+	tcase_add_test(tc, spinning_ends_with_the_timeout);
 	tcase_add_test(tc, turn_of_zero_does_not_wait);
 	tcase_add_loop_test(tc, turn_of_an_age_waits_for_what_comes, 0, 9);
 	tcase_add_loop_test(tc, signal_ends_a_turn, 0, 2);
