@@ -540,6 +540,70 @@ START_TEST(an_unreachable_datagram_is_reported)
 }
 END_TEST
 
+#ifdef IP_RECVERR
+static void find_nothing(struct probe *p)
+{
+	char c;
+
+	p->result = hark_recv(&p->h, &c, 1);
+}
+
+static void read_error_queue(struct probe *p)
+{
+	char buf[1000], control[1000];
+	struct iovec iov = {.iov_base = buf, .iov_len = sizeof buf};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof control,
+	};
+
+	p->result = hark_recvmsg(&p->h, &msg, MSG_ERRQUEUE);
+}
+
+/* An error queue that nobody reads keeps its socket ready, however often the ordinary verb says
+ * that there is nothing. */
+START_TEST(an_error_queue_is_readiness_until_it_is_read)
+{
+	struct hark_reactor *r = new_reactor(NULL);
+	struct sockaddr_in address;
+	socklen_t len = sizeof address;
+	struct probe p;
+	int one = 1;
+	int peer = socket(AF_INET, SOCK_DGRAM, 0), fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	memset(&address, 0, sizeof address);
+	address.sin_family = AF_INET;
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(bind(peer, (struct sockaddr *)&address, len), 0);
+	ck_assert_int_eq(getsockname(peer, (struct sockaddr *)&address, &len), 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, len), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	ck_assert_int_eq(connect(peer, (struct sockaddr *)&address, len), 0);
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof one), 0);
+	nonblocking(fd);
+	nonblocking(peer);
+	probe_init(&p, fd);
+	p.recv = true;
+	probe_add(r, &p);
+	if (_i)
+		to_edges(r, &p, peer);
+	close(peer);
+	p.on_recv = find_nothing;
+	ck_assert_int_eq(send(fd, "x", 1, 0), 1);
+	turns_until(r, &p.recvs, 10);
+	p.on_recv = read_error_queue;
+	turns_until(r, &p.recvs, 11);
+	ck_assert_int_eq(p.result, 1);
+	p.on_recv = find_nothing;
+	ck_assert_int_le(settle(r, 5), 2);
+	quiet(r, 20);
+	hark_reactor_free(r);
+}
+END_TEST
+#endif
+
 static void read_urgent(struct probe *p)
 {
 	p->result = hark_recvfrom(&p->h, &p->last, 1, MSG_OOB, NULL, NULL);
@@ -568,29 +632,34 @@ START_TEST(urgent_data_is_told_to_who_wants_it)
 	struct probe p;
 	int fds[2];
 
+	bool together = _i / 2 == 1, edges = _i / 2 == 2;
+
 	socket_pair("tcp", fds);
-	if (_i / 2)
+	if (together)
 		probe_init_ready(&p, fds[0]);
 	else
 		probe_init(&p, fds[0]);
-	unsigned *calls = _i / 2 ? &p.readies : &p.urgents;
-	p.urgent = true;
-	p.recv = _i % 2;
-	p.on_recv = verb_one;
+	unsigned *calls = together ? &p.readies : &p.urgents;
+	p.recv = true;
 	probe_add(r, &p);
+	if (edges)
+		to_edges(r, &p, fds[1]);
+	p.urgent = true;
+	p.on_recv = verb_one;
+	probe_want(&p, _i % 2, false);
 	quiet(r, 20);
 	for (unsigned round = 1; round <= 3; round++) {
 		unsigned before = *calls;
 
 		ck_assert_int_eq(send(fds[1], "U", 1, MSG_OOB), 1);
 		turns_until(r, calls, before + 5);
-		if (_i / 2)
+		if (together)
 			ck_assert_uint_ne(p.ready & HARK_URGENT, 0);
 		p.on_urgent = p.on_ready = read_urgent;
 		turns_until(r, calls, before + 6);
 		ck_assert_int_eq(p.result, 1);
 		ck_assert_int_eq(p.last, 'U');
-		if (_i == 0)
+		if (_i % 2 == 0)
 			for (int i = 0; i < 3; i++)
 				quiet(r, 20);
 		p.on_urgent = p.on_ready = NULL;
@@ -743,7 +812,10 @@ TCase *case_descriptors(void)
 	tcase_add_loop_test(tc, a_refused_connect_is_reported, 0, 3);
 	tcase_add_test(tc, a_connect_is_reported_when_it_is_done);
 	tcase_add_test(tc, an_unreachable_datagram_is_reported);
-	tcase_add_loop_test(tc, urgent_data_is_told_to_who_wants_it, 0, 4);
+#ifdef IP_RECVERR
+	tcase_add_loop_test(tc, an_error_queue_is_readiness_until_it_is_read, 0, 2);
+#endif
+	tcase_add_loop_test(tc, urgent_data_is_told_to_who_wants_it, 0, 6);
 	tcase_add_test(tc, urgent_data_comes_first);
 	tcase_add_loop_test(tc, urgent_data_does_not_disturb_who_does_not_want_it, 0, 6);
 	tcase_add_loop_test(tc, a_full_datagram_socket_goes_on_when_its_peer_reads, 0, 2);

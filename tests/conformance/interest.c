@@ -486,6 +486,69 @@ START_TEST(handle_ready_stays_level_triggered_to_the_end)
 }
 END_TEST
 
+/* A handler that uses the verbs in handle_ready, and so looks like one that edges would suit, may
+ * go over to its own I/O at any time: it is called while there is something, and no more. */
+START_TEST(handle_ready_with_verbs_stays_level_triggered)
+{
+	struct hark_reactor *r = new_reactor(NULL);
+	struct probe p;
+	int fds[2];
+
+	socket_pair(transports[_i], fds);
+	probe_init_ready(&p, fds[0]);
+	p.recv = true;
+	probe_add(r, &p);
+	for (unsigned round = 0; round < 10; round++) {
+		void (*const ways[])(struct probe *) = {verb_one, verb_all, plain_one, plain_all};
+
+		p.on_ready = ways[round % 4];
+		put(fds[1], "abc", 3);
+		while (p.received < 3 * (round + 1))
+			turns_until(r, &p.readies, p.readies + 1);
+		ck_assert_int_eq(settle(r, 5), 0);
+		p.on_ready = NULL;
+		probe_want(&p, true, true);
+		ck_assert_int_eq(hark_reactor_turn(r, HARK_S(20)), 1);
+		ck_assert_uint_eq(p.ready, HARK_SEND);
+		probe_want(&p, true, false);
+		ck_assert_int_eq(settle(r, 5), 0);
+	}
+	quiet(r, 20);
+	hark_reactor_free(r);
+}
+END_TEST
+
+/* The peer goes on sending to who does not want to receive: that wakes nobody, once the reactor
+ * has noticed. */
+START_TEST(what_nobody_wants_does_not_wake_again_and_again)
+{
+	struct hark_reactor *r = new_reactor(NULL);
+	struct probe p;
+	int fds[2];
+
+	socket_pair(transports[_i], fds);
+	probe_init(&p, fds[0]);
+	p.recv = true;
+	probe_add(r, &p);
+	to_edges(r, &p, fds[1]);
+	probe_want(&p, false, false);
+	settle(r, 5);
+	uint64_t events = stats_of(r).events;
+	for (int i = 0; i < 50; i++) {
+		put(fds[1], "x", 1);
+		ck_assert_int_eq(hark_reactor_turn(r, HARK_MS(1)), 0);
+	}
+	events = stats_of(r).events - events;
+	ck_assert_msg(events <= 4, "%llu events of what nobody wants", (unsigned long long)events);
+	p.on_recv = verb_one;
+	p.received = 0;
+	probe_want(&p, true, false);
+	while (p.received < 50)
+		turns_until(r, &p.recvs, p.recvs + 1);
+	hark_reactor_free(r);
+}
+END_TEST
+
 TCase *case_interest(void)
 {
 	TCase *tc = tcase_create("interest");
@@ -503,5 +566,7 @@ TCase *case_interest(void)
 	tcase_add_test(tc, an_idle_handler_is_not_asked);
 	tcase_add_loop_test(tc, handle_ready_gets_both_directions_in_one_call, 0, 2);
 	tcase_add_loop_test(tc, handle_ready_stays_level_triggered_to_the_end, 0, 2);
+	tcase_add_loop_test(tc, handle_ready_with_verbs_stays_level_triggered, 0, 2);
+	tcase_add_loop_test(tc, what_nobody_wants_does_not_wake_again_and_again, 0, 2);
 	return tc;
 }
