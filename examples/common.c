@@ -123,7 +123,7 @@ void print_listening(int fd)
 {
 	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(address);
-	char host[NI_MAXHOST], port[NI_MAXSERV];
+	char host[128], port[8];
 	bool v6;
 
 	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0 ||
