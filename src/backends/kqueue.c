@@ -30,8 +30,8 @@
  * - It waits in spite of errors, and loses them if no event comes meanwhile; but not when the
  *   list is full of receipts. Changes never travel in a call that waits.
  * - It loses edges that find no place in the event list. Here it is level-triggered only.
- * - Its descriptor cannot be polled. Its fork handler has already closed it in a child.
- */
+ * - It asks a socket that failed for its error, which clears it: the handler finds none.
+ * - Its descriptor cannot be polled. Its fork handler has already closed it in a child. */
 #include "core/port.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -117,6 +117,12 @@ static int call(struct kqueue_state *k, uint16_t room, const struct timespec *ti
 	return n < 0 ? -errno : n;
 }
 
+/* What the user data says: pointers are integers here, and nobody looks through them. */
+static uint32_t generation_of(const struct kevent *ev)
+{
+	return (uint32_t)(uintptr_t)ev->udata;
+}
+
 static void note(struct kqueue_state *k, int fd, unsigned filter, uint16_t flags,
                  uint32_t generation)
 {
@@ -125,7 +131,7 @@ static void note(struct kqueue_state *k, int fd, unsigned filter, uint16_t flags
 		.filter = filters[filter].filter,
 		.flags = flags,
 		.fflags = filters[filter].fflags,
-		.udata = (udata_type)(uintptr_t)generation,
+		.udata = (udata_type)(uintptr_t)generation, /* NOLINT(performance-no-int-to-ptr) */
 	};
 }
 
@@ -136,7 +142,6 @@ static int errors(struct kqueue_state *k, int n)
 	int found = 0;
 
 	for (const struct kevent *ev = k->events; ev < k->events + n; ev++) {
-		uint32_t generation = (uint32_t)(uintptr_t)ev->udata;
 		int fd = (int)ev->ident;
 		int error = (int)ev->data;
 
@@ -144,13 +149,13 @@ static int errors(struct kqueue_state *k, int n)
 			continue;
 		found++;
 		/* A receipt; a knote that had gone already; nobody left to be told. */
-		if (error == 0 || error == ENOENT || generation == 0)
+		if (error == 0 || error == ENOENT || generation_of(ev) == 0)
 			continue;
 		/* These never block: a device without events, a pipe without a reader. */
 		if (error == ENODEV || error == EPIPE ||
 		    (error == EBADF && fcntl(fd, F_GETFD) >= 0))
 			error = EPERM;
-		hark_refuse(k->up, fd, generation, error);
+		hark_refuse(k->up, fd, generation_of(ev), error);
 		k->refused = true;
 	}
 	return found;
@@ -213,23 +218,24 @@ static int kqueue_modify(void *state, int fd, struct hark_slot *slot, unsigned w
 
 static bool report(struct kqueue_state *k, const struct kevent *ev)
 {
-	uint32_t generation = (uint32_t)(uintptr_t)ev->udata;
 	int fd = (int)ev->ident;
-	bool ended = ev->flags & EV_EOF;
 	unsigned events;
 
 	if (ev->filter == EVFILT_READ)
-		events = HARK_RECV | (ended ? HARK_RDHUP : 0) | (ended && ev->fflags ? HARK_BROKEN : 0);
+		events = ev->flags & EV_EOF ? HARK_RECV | HARK_RDHUP : HARK_RECV;
 	else if (ev->filter == EVFILT_WRITE)
-		events = HARK_SEND | (ended ? HARK_BROKEN : 0);
+		events = ev->flags & EV_EOF ? HARK_SEND | HARK_BROKEN : HARK_SEND;
 	else
 		events = HARK_URGENT;
+	/* Beside the end, the other flags hold the error of the socket. */
+	if (ev->flags & EV_EOF && ev->fflags != 0)
+		events |= HARK_BROKEN;
 
-	if (!hark__ready(k->up, fd, generation, events))
+	if (!hark__ready(k->up, fd, generation_of(ev), events))
 		return false;
 	/* Its knote has gone, and whatever it was, it does not block any more. */
 	if (ev->flags & EV_ONESHOT)
-		hark_refuse(k->up, fd, generation, EPERM);
+		hark_refuse(k->up, fd, generation_of(ev), EPERM);
 	return true;
 }
 
