@@ -29,9 +29,10 @@ struct hark_port; /* where a backend reports to */
 #define HARK_DEAD 0x02 /* the kernel object has a registration that no slot owns: replace it */
 
 /* hark_backend.can */
-#define HARK_CAN_EDGE 0x01u  /* modify understands HARK_EDGE */
-#define HARK_CAN_SHORT 0x02u /* edges report HARK_RDHUP and HARK_URGENT unasked, so that a short
-                                read on TCP proves the socket drained */
+#define HARK_CAN_EDGE 0x01u /* modify understands HARK_EDGE */
+#define HARK_CAN_SHORT                                                                           \
+	0x02u                /* edges report HARK_RDHUP and HARK_URGENT unasked, so that a short \
+	                        read on TCP proves the socket drained */
 #define HARK_CAN_BATCH 0x04u /* a change costs no system call of its own */
 
 /* What a reactor knows of one descriptor. The reactor writes it all, but for word. */
@@ -41,16 +42,17 @@ struct hark_slot {
 	uint32_t generation;          /* increased each time armed leaves 0 */
 	uint8_t want;                 /* what the handler last said it wants */
 	uint8_t armed;                /* what modify was last told, successfully */
-	uint8_t ready;                /* reported and not yet dispatched */
+	uint8_t ready;                /* reported, and not known to be used up */
 	uint8_t flags;                /* the reactor's */
 };
 
 struct hark_backend {
-	const char *name;   /* letters, digits, '-' and '_' */
-	size_t state_size;  /* bytes of state, which the reactor allocates and zeroes */
-	unsigned can;       /* HARK_CAN_x */
+	const char *name;  /* letters, digits, '-' and '_' */
+	size_t state_size; /* bytes of state, which the reactor allocates and zeroes */
+	unsigned can;      /* HARK_CAN_x */
 
-	/* Opens the kernel object. up is valid until close. Returns 0 or -errno. */
+	/* Opens the kernel object; the one before it may still be open, in another state. up is
+	 * valid until close. Returns 0, or -errno with nothing left to close. */
 	int (*open)(void *state, struct hark_port *up);
 
 	/* Closes it and frees what state holds. forked: this is a child, and the object its
@@ -59,8 +61,9 @@ struct hark_backend {
 
 	/* Changes the registration of fd from slot->armed to want; 0 ends it, and must then succeed
 	 * or find that the kernel has already forgotten it. fd's events are to be reported with
-	 * slot->generation. Returns 0 or -errno: -EPERM says that the kernel cannot watch fd because
-	 * it is always ready, any other that it refuses. */
+	 * slot->generation. Returns 0 or -errno: -EPERM says that the kernel cannot watch fd
+	 * because it is always ready; -ENOENT, when armed is not 0, that it no longer knows fd,
+	 * which is then armed anew; any other that it refuses. */
 	int (*modify)(void *state, int fd, struct hark_slot *slot, unsigned want);
 
 	/* Waits for events, for at most *timeout (NULL: for ever), reports each through hark_ready,
@@ -73,7 +76,8 @@ struct hark_backend {
 	 * -errno. */
 	int (*reserve)(void *state, int fd);
 
-	/* Tells the kernel now what modify has put off until wait. Returns 0 or -errno. */
+	/* Tells the kernel now what modify has put off until wait: after a removal, and before an
+	 * outer loop waits. Returns 0 or -errno. */
 	int (*submit)(void *state);
 
 	/* A descriptor that polls readable when wait would report something, or -errno. */

@@ -32,9 +32,9 @@
 
 /* Durations in nanoseconds. */
 #define HARK_NS(n) ((int64_t)(n))
-#define HARK_US(n) ((int64_t)(n) * 1000)
-#define HARK_MS(n) ((int64_t)(n) * 1000000)
-#define HARK_S(n) ((int64_t)(n) * 1000000000)
+#define HARK_US(n) ((int64_t)(n)*1000)
+#define HARK_MS(n) ((int64_t)(n)*1000000)
+#define HARK_S(n) ((int64_t)(n)*1000000000)
 
 /* What a descriptor may be ready for. A handler's handle_ready gets a set of these. */
 #define HARK_RECV 0x01u   /* recv, read or accept would not block: data, end of file, or an error */

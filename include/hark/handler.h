@@ -46,9 +46,10 @@ struct hark_handler_ops {
 	 * libraries that do their own I/O; the descriptor stays level-triggered in the kernel. */
 	void (*handle_ready)(struct hark_handler *h, unsigned ready);
 
-	/* The kernel refuses to watch the descriptor; error is a positive errno. The handler is
-	 * already removed. Without this callback the refusal ends hark_reactor_run or
-	 * hark_reactor_turn with -error. */
+	/* The kernel refuses to watch the descriptor (or, with ENOTSUP, to report its urgent data:
+	 * kqueue on FreeBSD and NetBSD); error is a positive errno. The handler is already removed.
+	 * Without this callback the refusal ends hark_reactor_run or hark_reactor_turn with -error.
+	 */
 	void (*handle_error)(struct hark_handler *h, int error);
 
 	/* Shown by hark_reactor_dump; a static string. */
@@ -70,17 +71,18 @@ struct hark_handler {
 };
 
 /* Answers true: for wants_recv and wants_send of handlers that always want. The reactor knows it
- * and does not call it. */
+ * and does not call it. Any thread. */
 HARK_API bool hark_always(const struct hark_handler *h);
 
-/* Makes *h a handler of fd that is not added. Not for one that is added: remove it first. */
+/* Makes *h a handler of fd that is not added. Any thread. Not for one that is added: remove it
+ * first. */
 HARK_API void hark_handler_init(struct hark_handler *h, const struct hark_handler_ops *ops, int fd);
 
 /* Adds h to r and asks what it wants. From now on h keeps hark_reactor_run going. All the memory
  * that watching it will need is reserved here. Returns 0, or with nothing changed
  *   -EBADF   fd is not an open descriptor
  *   -EEXIST  h is added already, to this reactor or another; or fd has another handler in r
- *   -EINVAL  h or ops is NULL, or a wants_x has no handle_x
+ *   -EINVAL  r, h or ops is NULL, or a wants_x has no handle_x
  *   -ENOMEM  no memory, or a limit of the backend
  *   -ECHILD  this process was forked off the reactor's: see hark_reactor_after_fork
  *   -EPERM   the caller does not own r (debug builds) */

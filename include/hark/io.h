@@ -7,8 +7,9 @@
  * reactor only.
  *
  * On sockets they never block, whatever O_NONBLOCK says, and never raise SIGPIPE; a peer that is
- * gone is -EPIPE. After -EAGAIN the handler is called again when it wants the direction and the
- * descriptor is ready. -EINTR is passed on. */
+ * gone is -EPIPE. All but hark_read and hark_write answer -ENOTSOCK for anything else. After
+ * -EAGAIN the handler is called again when it wants the direction and the descriptor is ready.
+ * -EINTR is passed on. */
 #ifndef HARK_IO_H
 #define HARK_IO_H
 
@@ -42,9 +43,9 @@ HARK_API ssize_t hark_write(struct hark_handler *h, const void *buf, size_t len)
 
 /* Accepts a connection on a listening handler, which becomes nonblocking. Returns the new
  * descriptor, the caller's, nonblocking and close-on-exec, or -errno of accept(2): -EAGAIN when
- * there is none, -EMFILE and -ENFILE when descriptors have run out (the connection stays queued
- * and the handler ready: pause it, or it is called again at once). addr and len as in accept(2);
- * both may be NULL. */
+ * there is none, -ECONNABORTED when it was gone before it was taken, -EMFILE and -ENFILE when
+ * descriptors have run out (the connection stays queued and the handler ready: pause it, or it is
+ * called again at once). addr and len as in accept(2); both may be NULL. */
 HARK_API int hark_accept(struct hark_handler *h, struct sockaddr *addr, socklen_t *len);
 
 HARK_END_DECLS

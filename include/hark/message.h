@@ -10,8 +10,8 @@
 
 HARK_BEGIN_DECLS
 
-/* Usually the first member of the caller's own struct. While it is queued it must stay where it
- * is. */
+/* Usually the first member of the caller's own struct. Zeroed but for handle_message, it is a
+ * message that is not queued. While it is queued it must stay where it is. */
 struct hark_message {
 	void (*handle_message)(struct hark_message *m, struct hark_reactor *r);
 
@@ -35,8 +35,9 @@ HARK_API void hark_message_init(struct hark_message *m,
  * r, m or its handle_message is NULL. */
 HARK_API int hark_post(struct hark_reactor *r, struct hark_message *m);
 
-/* Takes m back from r's queue: when it returns, hark holds no pointer to m. The owner of r only.
- * Returns true if m was queued on r and will not be handled, false otherwise. */
+/* Takes m back from r's queue: when it returns, hark holds no pointer to m, unless another thread
+ * is posting m at the same time. The owner of r only. Returns true if m was queued on r and will
+ * not be handled, false otherwise. */
 HARK_API bool hark_message_withdraw(struct hark_reactor *r, struct hark_message *m);
 
 HARK_END_DECLS

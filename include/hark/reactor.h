@@ -2,9 +2,9 @@
  *
  * Threads: hark_post and hark_reactor_stop may be called by any thread, and no other function of
  * a reactor may: they belong to its owner, which is the thread inside hark_reactor_run or
- * hark_reactor_turn and, while none is, any one thread at a time. A debug build checks: a
- * function with a result answers -EPERM, any other does nothing, and both are counted in
- * hark_stats.misuses. Reactors share nothing; run one a thread.
+ * hark_reactor_turn and, while none is, any one thread at a time. A debug build checks the
+ * functions that change something: one with a result answers -EPERM, any other does nothing, and
+ * both are counted in hark_stats.misuses. Reactors share nothing; run one a thread.
  *
  * A fork leaves the child with a copy whose kernel object is still the parent's. Until the child
  * calls hark_reactor_after_fork, adding, running and waiting answer -ECHILD there, and removing
@@ -49,7 +49,8 @@ struct hark_stats {
 	uint64_t turns;       /* rounds of flush, wait and dispatch */
 	uint64_t waits;       /* waits of the backend: a system call each */
 	uint64_t changes;     /* changes of a registration handed to the backend */
-	uint64_t syscalls;    /* made by the backend for those waits and changes */
+	uint64_t syscalls;    /* that those waits and changes cost; where changes travel with the
+	                         wait, the waits alone */
 	uint64_t events;      /* readiness reported by the backend and taken */
 	uint64_t stale;       /* events of registrations that no longer exist, dropped */
 	uint64_t rebuilds;    /* kernel objects replaced because of such events */
@@ -64,7 +65,7 @@ struct hark_stats {
 /* Makes a reactor; the caller frees it with hark_reactor_free. Every descriptor that it will need
  * is opened here. options may be NULL. Returns 0 and sets *r, or leaves *r alone and answers
  *   -ENOENT   no backend of that name is built in or registered
- *   -EINVAL   r is NULL, the options make no sense, or the name has a form that is not known
+ *   -EINVAL   r is NULL, spin_ns is negative, or the name is no name: letters, digits, - and _
  *   -errno    of what the system refused: -EMFILE, -ENFILE, -ENOMEM, -ENOSYS, -EPERM ...
  * A backend that was asked for by name is never replaced by another: options.why names those that
  * would work. Without a name, backends that do not work here are passed over. */
@@ -84,9 +85,9 @@ HARK_API void hark_reactor_free(struct hark_reactor *r);
 HARK_API int hark_reactor_run(struct hark_reactor *r);
 
 /* One turn: tells the backend what changed, waits until something is ready, and calls whom it
- * concerns. Waits at most timeout_ns nanoseconds: negative for ever, 0 not at all; never shorter
- * than asked, also with nothing added. Returns the number of callbacks run; 0 after the timeout,
- * EINTR or a stop; or -errno as hark_reactor_run. */
+ * concerns. If nothing is, it gives up after timeout_ns nanoseconds (negative: never; 0: at once),
+ * and no sooner, also with nothing added. Returns the number of callbacks run; 0 after the
+ * timeout, EINTR or a stop; or -errno as hark_reactor_run. */
 HARK_API int hark_reactor_turn(struct hark_reactor *r, int64_t timeout_ns);
 
 /* Ends the current run or turn after its present callbacks, or the next one at once; that uses it
@@ -96,7 +97,8 @@ HARK_API void hark_reactor_stop(struct hark_reactor *r);
 
 /* In a forked child: gives r a kernel object and a waker of its own and registers everything
  * anew. Returns 0, or -errno with r as it was, to be tried again: -EMFILE, -ENOMEM, or -EBUSY from
- * a callback. In the parent, or a second time, it does no harm. */
+ * a callback (which has to return first: the run or turn around it then answers -ECHILD in the
+ * child). In the parent, or a second time, it does no harm. */
 HARK_API int hark_reactor_after_fork(struct hark_reactor *r);
 
 /* The time in nanoseconds of a monotonic clock. In a turn it is read at most once after the wait,
@@ -109,12 +111,14 @@ HARK_API int64_t hark_reactor_update(struct hark_reactor *r);
 HARK_API const char *hark_reactor_backend(const struct hark_reactor *r);
 
 /* A descriptor that polls readable when r has something to do, to embed r in another loop; -ENOTSUP
- * where the backend has none (select, poll). It remains r's and may change: before each wait of
- * the outer loop call hark_reactor_prepare, then this, and afterwards hark_reactor_turn(r, 0). */
+ * where the backend has none (select, poll). It remains r's, is the parent's in a forked child, and
+ * may change: before each wait of the outer loop call hark_reactor_prepare, then this, and
+ * afterwards hark_reactor_turn(r, 0). */
 HARK_API int hark_reactor_fd(const struct hark_reactor *r);
 
-/* Readies r for a wait of an outer loop: tells the kernel all changes. Runs no handle_x. Returns the nanoseconds
- * until r has something to do without its descriptor becoming readable: 0 now, -1 never. */
+/* Readies r for a wait of an outer loop: tells the kernel all changes. Runs no handle_x. Returns
+ * the nanoseconds until r has something to do without its descriptor becoming readable: 0 now, -1
+ * never. */
 HARK_API int64_t hark_reactor_prepare(struct hark_reactor *r);
 
 /* Fills *stats. */

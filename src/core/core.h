@@ -20,9 +20,10 @@
 #include <pthread.h>
 
 /* hark_slot.flags */
-#define HARK__ALWAYS 0x01u /* the kernel refused it as always ready: it is so, in user space */
-#define HARK__DISARM 0x02u /* unwanted edges came: unwanted directions leave at the next flush */
-#define HARK__IDLE_SHIFT 4 /* HARK_RECV | HARK_SEND: had an unwanted edge, not wanted since */
+#define HARK__ALWAYS 0x01u  /* the kernel refused it as always ready: it is so, in user space */
+#define HARK__DISARM 0x02u  /* unwanted edges came: unwanted directions leave at the next flush */
+#define HARK__EMPTIED 0x04u /* registered with edges, and found empty since */
+#define HARK__IDLE_SHIFT 4  /* HARK_RECV | HARK_SEND: had an unwanted edge, not wanted since */
 
 /* hark_handler.hark_flags */
 #define HARK__ASK 0x0001u         /* its interest may have changed: ask */
@@ -63,16 +64,16 @@ struct hark_reactor {
 	struct hark_handler *current; /* inside its callback; NULL once that removed it */
 	unsigned held;                /* turns for which `again` has been put off */
 
-	struct hark_link messages;   /* taken from the inbox, in order */
-	struct hark_link handling;   /* those that are being handled in this turn */
-	struct hark_message *inbox;  /* atomic: posted, latest first */
-	int sleeping;                /* atomic: a post must wake */
-	int stopped;                 /* atomic */
+	struct hark_link messages;  /* taken from the inbox, in order */
+	struct hark_link handling;  /* those that are being handled in this turn */
+	struct hark_message *inbox; /* atomic: posted, latest first */
+	int sleeping;               /* atomic: a post must wake */
+	int stopped;                /* atomic */
 	struct hark__waker waker;
-	struct hark_handler waking;  /* watches the waker */
+	struct hark_handler waking; /* watches the waker */
 
-	bool running;  /* atomic, for the check in debug builds */
-	bool freed;    /* hark_reactor_free was called from a callback */
+	bool running; /* atomic, for the check in debug builds */
+	bool freed;   /* hark_reactor_free was called from a callback */
 	bool now_read;
 	bool interrupted; /* the last wait ended with EINTR */
 	pthread_t owner;  /* while running */
@@ -133,11 +134,18 @@ static inline bool hark__forked(const struct hark_reactor *r)
 	return r->forks != hark__forks;
 }
 
+/* Is the caller inside a callback of r, or another thread inside its run? A child that was forked
+ * by another thread than that one has a copy which says so for ever. */
+static inline bool hark__inside(const struct hark_reactor *r)
+{
+	return r->running && !(hark__forked(r) && !pthread_equal(r->owner, pthread_self()));
+}
+
 /* True, and counted, if the caller is a thread that does not own r: only a debug build looks. */
 static inline bool hark__foreign(struct hark_reactor *r)
 {
 #ifdef HARK_DEBUG
-	if (__atomic_load_n(&r->running, __ATOMIC_ACQUIRE) &&
+	if (__atomic_load_n(&r->running, __ATOMIC_ACQUIRE) && !hark__forked(r) &&
 	    !pthread_equal(r->owner, pthread_self())) {
 		__atomic_fetch_add(&r->stats.misuses, 1, __ATOMIC_RELAXED);
 		return true;

@@ -79,7 +79,7 @@ static int call_ready(struct hark_reactor *r, struct hark_handler *h, bool broke
 static int fail(struct hark_handler *h)
 {
 	int error = (int)(h->hark_flags >> HARK__ERROR_SHIFT);
-	void (*handle_error)(struct hark_handler *h, int error) = h->ops->handle_error;
+	void (*handle_error)(struct hark_handler * h, int error) = h->ops->handle_error;
 
 	hark_handler_remove(h);
 	if (handle_error == NULL)
@@ -120,21 +120,16 @@ static int dispatch_any(struct hark_reactor *r, struct hark_handler *h)
 		callbacks = call_ready(r, h, broken);
 	else
 		callbacks = call_each(r, h, level, broken);
-	if (callbacks > 0 && r->current != h)
-		return callbacks;
-	slot = hark__slot_of(r, h);
-	if (level)
-		slot->ready = 0; /* the kernel will say it again */
-	else if ((slot->ready & slot->want) && !hark__linked(&h->hark_ready))
-		hark__append(&r->again, &h->hark_ready);
+	if (level && (callbacks == 0 || r->current == h))
+		hark__slot_of(r, h)->ready = 0; /* the kernel will say it again */
 	return callbacks;
 }
 
 /* Most handlers, most of the time: nothing to be looked at but the callback's interest. */
 static inline int dispatch_one(struct hark_reactor *r, struct hark_handler *h)
 {
-	const unsigned special = HARK__ERROR_MASK | HARK__INTERNAL | HARK__ASK | HARK__GLUE |
-	                         HARK__BROKEN_LAST;
+	const unsigned special =
+		HARK__ERROR_MASK | HARK__INTERNAL | HARK__ASK | HARK__GLUE | HARK__BROKEN_LAST;
 	struct hark_slot *slot = hark__slot_of(r, h);
 	unsigned ready = slot->ready;
 
@@ -161,7 +156,7 @@ int hark__dispatch(struct hark_reactor *r)
 	int callbacks = 0;
 	int rc = 0;
 
-	while (!hark__list_empty(ready) && rc >= 0) {
+	while (!hark__list_empty(ready) && rc >= 0 && !hark__forked(r)) {
 		struct hark_handler *h = hark__of_ready(ready->next);
 
 		hark__unlink(&h->hark_ready);

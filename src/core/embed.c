@@ -8,7 +8,7 @@ int hark_reactor_fd(const struct hark_reactor *r)
 
 int64_t hark_reactor_prepare(struct hark_reactor *r)
 {
-	if (r->running || hark__foreign(r) || hark__forked(r))
+	if (hark__foreign(r) || r->running || hark__forked(r))
 		return 0; /* the turn that follows says what is wrong */
 	hark__flush(r);
 	if (r->backend->submit != NULL)

@@ -107,9 +107,11 @@ int hark_reactor_after_fork(struct hark_reactor *r)
 	struct hark__waker old = r->waker;
 	int error;
 
+	if (hark__foreign(r))
+		return -EPERM;
 	if (!hark__forked(r))
 		return 0;
-	if (r->running)
+	if (hark__inside(r))
 		return -EBUSY;
 	/* The parent's waker is shared: a wake here would wake there. Detaching only touches the
 	 * table while the reactor is marked as forked. */
@@ -124,6 +126,7 @@ int hark_reactor_after_fork(struct hark_reactor *r)
 			take_spare(r, true);
 			r->forks = hark__forks;
 			r->sleeping = 0;
+			r->running = false;
 			return 0;
 		}
 		unwatch_waker(r);

@@ -12,9 +12,9 @@ static bool complete(const struct hark_handler_ops *ops)
 {
 	if (ops == NULL)
 		return false;
-	return ops->handle_ready != NULL || ((!ops->wants_recv || ops->handle_recv) &&
-	                                     (!ops->wants_send || ops->handle_send) &&
-	                                     (!ops->wants_urgent || ops->handle_urgent));
+	return ops->handle_ready != NULL ||
+	       ((!ops->wants_recv || ops->handle_recv) && (!ops->wants_send || ops->handle_send) &&
+	        (!ops->wants_urgent || ops->handle_urgent));
 }
 
 /* Takes fd's slot for h, with all the memory that watching it will need. */

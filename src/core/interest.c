@@ -58,7 +58,7 @@ static bool edges_allowed(const struct hark_reactor *r, const struct hark_slot *
                           const struct hark_handler *h)
 {
 	const unsigned spoilt = HARK__OWN_RECV | HARK__OWN_SEND | HARK__BROKEN_LAST |
-	                        HARK__NEVER_EDGES | HARK__GLUE;
+	                        HARK__NEVER_EDGES | HARK__GLUE | HARK__CONSTANT;
 
 	return (r->backend->can & HARK_CAN_EDGE) && (h->hark_flags & HARK__SOCKET) &&
 	       !(h->hark_flags & spoilt) && !(slot->want & HARK_URGENT);
@@ -98,7 +98,8 @@ static unsigned plan(struct hark_reactor *r, struct hark_slot *slot, struct hark
 	unsigned turns = (h->hark_flags >> HARK__TURNS_SHIFT) & 7u;
 
 	if (h->hark_flags & HARK__INTERNAL)
-		return want | (hark__waker_edges && (r->backend->can & HARK_CAN_EDGE) ? HARK_EDGE : 0);
+		return want |
+		       (hark__waker_edges && (r->backend->can & HARK_CAN_EDGE) ? HARK_EDGE : 0);
 	if (!(h->hark_flags & HARK__EDGES)) {
 		if (want == slot->armed || !(h->hark_flags & HARK__WAS_ARMED) ||
 		    turns == HARK__TURNS_MAX || !edges_allowed(r, slot, h))
@@ -133,7 +134,8 @@ static void always_ready(struct hark_reactor *r, struct hark_slot *slot, struct 
 	hark__update(r, slot, h);
 }
 
-static int arm(struct hark_reactor *r, struct hark_slot *slot, struct hark_handler *h, unsigned want)
+static int arm(struct hark_reactor *r, struct hark_slot *slot, struct hark_handler *h,
+               unsigned want)
 {
 	if (slot->armed == 0) {
 		slot->generation++;

@@ -2,9 +2,11 @@
  * full.
  *
  * EAGAIN says it, but for calls that look at something else than the queue's head (MSG_PEEK,
- * MSG_OOB, MSG_ERRQUEUE). A short read says it too, on plain TCP and as long as neither an end of
- * file nor urgent data was reported: elsewhere a read stops at a message, a record, ancillary
- * data or the urgent mark, with more behind. An EAGAIN from a send that names its receiver says
+ * MSG_OOB, MSG_ERRQUEUE). A short read says it too, on plain TCP, as long as neither an end of
+ * file nor urgent data was reported, and once an EAGAIN has shown that nothing from before the
+ * registration is left: elsewhere a read stops at a message, a record, ancillary data or the
+ * urgent mark (also when its byte has been taken and nothing reports it any more), with more
+ * behind. An EAGAIN from a send that names its receiver says
  * that this receiver is full; poll(2) may call the socket writable all the same, so that no edge
  * would follow. */
 #include "core/core.h"
@@ -25,6 +27,12 @@ static void not_ready(struct hark_handler *h, unsigned direction)
 		hark__slot_of(h->hark_reactor, h)->ready &= (uint8_t)~direction;
 }
 
+static void found_empty(struct hark_handler *h)
+{
+	if (h->hark_reactor != NULL && (hark__slot_of(h->hark_reactor, h)->armed & HARK_EDGE))
+		hark__slot_of(h->hark_reactor, h)->flags |= HARK__EMPTIED;
+}
+
 static bool plain_tcp(struct hark_handler *h)
 {
 	if (!(h->hark_flags & HARK__TCP_ASKED))
@@ -37,7 +45,7 @@ static bool short_read_drains(struct hark_handler *h)
 	struct hark_reactor *r = h->hark_reactor;
 
 	return r != NULL && (r->backend->can & HARK_CAN_SHORT) &&
-	       (hark__slot_of(r, h)->armed & HARK_EDGE) && !(h->hark_flags & HARK__PARTIAL) &&
+	       (hark__slot_of(r, h)->flags & HARK__EMPTIED) && !(h->hark_flags & HARK__PARTIAL) &&
 	       plain_tcp(h);
 }
 
@@ -48,6 +56,7 @@ static ssize_t receive_failed(struct hark_handler *h, int error, int flags)
 	if (!(flags & ELSEWHERE)) {
 		h->hark_flags |= HARK__SOCKET;
 		not_ready(h, HARK_RECV);
+		found_empty(h);
 	}
 	return -EAGAIN;
 }
@@ -55,7 +64,7 @@ static ssize_t receive_failed(struct hark_handler *h, int error, int flags)
 /* After a call that receives: len is what was asked for, or 0 where a short read says nothing. */
 static inline ssize_t received(struct hark_handler *h, ssize_t n, size_t len, int flags)
 {
-	h->hark_flags |= HARK__USED_RECV;
+	h->hark_flags |= HARK__USED_RECV | (flags & MSG_OOB ? HARK__PARTIAL : 0);
 	if (n < 0)
 		return receive_failed(h, errno, flags);
 	h->hark_flags |= HARK__SOCKET;

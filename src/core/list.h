@@ -7,7 +7,8 @@
 
 #include <hark/base.h>
 
-#define hark__container(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
+#define hark__container(link, type, member) \
+	((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 static inline void hark__list_init(struct hark_link *list)
 {

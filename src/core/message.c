@@ -79,9 +79,9 @@ int hark__handle_messages(struct hark_reactor *r)
 
 	collect(r);
 	hark__append_all(&r->handling, &r->messages);
-	while (!hark__list_empty(&r->handling)) {
+	while (!hark__list_empty(&r->handling) && !hark__forked(r)) {
 		struct hark_message *m = of_link(r->handling.next);
-		void (*handle_message)(struct hark_message *m, struct hark_reactor *r) =
+		void (*handle_message)(struct hark_message * m, struct hark_reactor * r) =
 			m->handle_message;
 
 		let_go(m);

@@ -50,7 +50,8 @@ int hark_reactor_new(struct hark_reactor **out, const struct hark_options *optio
 		options = &defaults;
 	hark__why(options, "%s", "");
 	if (out == NULL || options->spin_ns < 0) {
-		hark__why(options, out == NULL ? "no place for the reactor" : "spin_ns is negative");
+		hark__why(options,
+		          out == NULL ? "no place for the reactor" : "spin_ns is negative");
 		return -EINVAL;
 	}
 	r = calloc(1, sizeof *r);
@@ -100,7 +101,7 @@ void hark_reactor_free(struct hark_reactor *r)
 {
 	if (r == NULL || hark__foreign(r))
 		return;
-	if (!r->running) {
+	if (!hark__inside(r)) {
 		hark__destroy(r);
 		return;
 	}

@@ -118,17 +118,20 @@ static void names_that_work(struct hark_reactor *r, char *names, size_t size)
 static int open_named(struct hark_reactor *r, const char *name, const struct hark_options *options)
 {
 	const struct hark_backend *backend = find(name);
-	int error = backend == NULL ? -ENOENT : open_one(r, backend);
+	int error = backend != NULL             ? open_one(r, backend)
+	            : name_is_well_formed(name) ? -ENOENT
+	                                        : -EINVAL;
 	char names[256];
 
 	if (error == 0)
 		return 0;
 	names_that_work(r, names, sizeof names);
 	if (backend == NULL)
-		hark__why(options, "there is no backend '%s'; those that work here: %s", name, names);
+		hark__why(options, "there is no backend '%s'; those that work here: %s", name,
+		          names);
 	else
-		hark__why(options, "the backend '%s' does not work here: %s; those that do: %s", name,
-		          strerror(-error), names);
+		hark__why(options, "the backend '%s' does not work here: %s; those that do: %s",
+		          name, strerror(-error), names);
 	return error;
 }
 
@@ -157,7 +160,8 @@ static int open_best(struct hark_reactor *r, const struct hark_options *options)
 
 int hark__open_backend(struct hark_reactor *r, const struct hark_options *options)
 {
-	const char *name = options->backend != NULL ? options->backend : hark__getenv("HARK_BACKEND");
+	const char *name =
+		options->backend != NULL ? options->backend : hark__getenv("HARK_BACKEND");
 	int error;
 
 	if (name != NULL && (*name != '\0' || options->backend != NULL))

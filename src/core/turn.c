@@ -42,9 +42,9 @@ static bool woken(struct hark_reactor *r)
 
 /* Looks for a message for as long as the program is willing to burn the processor, and at the
  * descriptors now and then. Looking seldom leaves the inbox's cache line to the producers. */
-static int spin(struct hark_reactor *r)
+static int spin(struct hark_reactor *r, int64_t limit_ns)
 {
-	int64_t end = hark_reactor_update(r) + r->spin_ns;
+	int64_t end = hark_reactor_update(r) + limit_ns;
 	int rc = 0;
 
 	do {
@@ -66,9 +66,13 @@ static int sleep_for_events(struct hark_reactor *r, int64_t timeout_ns)
 	int rc;
 
 	if (r->spin_ns > 0) {
-		rc = spin(r);
-		if (rc != 0 || !hark__list_empty(&r->port.ready))
+		bool all = timeout_ns >= 0 && timeout_ns <= r->spin_ns;
+
+		rc = spin(r, all ? timeout_ns : r->spin_ns);
+		if (all || rc != 0 || !hark__list_empty(&r->port.ready))
 			return rc;
+		if (timeout_ns > 0)
+			timeout_ns -= r->spin_ns;
 	}
 	__atomic_store_n(&r->sleeping, 1, __ATOMIC_SEQ_CST);
 	if (woken(r)) {
@@ -107,6 +111,18 @@ static void take_up_again(struct hark_reactor *r, bool full)
 	hark__append_all(&r->port.ready, &r->again);
 }
 
+/* Replaces the kernel object, and has the new one report what the old one did. If there can be none
+ * now, the old one goes on, and the next dead event tries again. */
+static int rebuild(struct hark_reactor *r, int rc)
+{
+	if (hark__rebuild(r) < 0)
+		return rc;
+	r->stats.rebuilds++;
+	hark__flush(r);
+	r->stats.waits++;
+	return r->backend->wait(r->state, &(struct timespec){0, 0});
+}
+
 /* One round. Returns the number of callbacks, or -errno. */
 static int round_once(struct hark_reactor *r, int64_t timeout_ns)
 {
@@ -121,11 +137,11 @@ static int round_once(struct hark_reactor *r, int64_t timeout_ns)
 	rc = wait_for_events(r, timeout_ns);
 	r->now_read = false;
 	if (rc != 0) {
-		r->interrupted = rc == -EINTR;
+		if (rc > 0 && (rc & HARK_DEAD))
+			rc = rebuild(r, rc);
 		if (rc < 0 && rc != -EINTR)
 			return rc;
-		if (rc > 0 && (rc & HARK_DEAD) && hark__rebuild(r) == 0)
-			r->stats.rebuilds++;
+		r->interrupted = rc == -EINTR;
 	}
 	if (hark__messages_waiting(r))
 		messages = hark__handle_messages(r);
@@ -152,6 +168,8 @@ static int rounds(struct hark_reactor *r, int64_t timeout_ns)
 	for (;;) {
 		int rc = round_once(r, left);
 
+		if (hark__forked(r))
+			return -ECHILD; /* a callback forked, and this is the child */
 		if (rc != 0 || r->interrupted || timeout_ns == 0 || r->freed ||
 		    __atomic_load_n(&r->stopped, __ATOMIC_SEQ_CST))
 			return rc;
@@ -165,7 +183,7 @@ static int rounds(struct hark_reactor *r, int64_t timeout_ns)
 
 static int enter(struct hark_reactor *r)
 {
-	if (r->running)
+	if (hark__inside(r))
 		return hark__foreign(r) ? -EPERM : -EBUSY;
 	if (hark__forked(r))
 		return -ECHILD;
@@ -196,9 +214,10 @@ int hark_reactor_turn(struct hark_reactor *r, int64_t timeout_ns)
 		return rc;
 	if (!take_stop(r)) {
 		rc = rounds(r, timeout_ns);
-		if (!r->freed)
-			take_stop(r);
+		take_stop(r);
 	}
+	if (r->freed)
+		rc = 0;
 	leave(r);
 	return rc;
 }

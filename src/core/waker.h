@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 struct hark__waker {
-	int fd;     /* to watch */
-	int write;  /* to write to; may be the same */
+	int fd;    /* to watch */
+	int write; /* to write to; may be the same */
 };
 
 /* True if each wake is an edge, also when the one before was never drained. */

@@ -63,7 +63,7 @@ const char *hark__getenv(const char *name)
 	return issetugid() ? NULL : getenv(name);
 }
 
-/* kqueue reports no urgent data, so that no backend here trusts a short read. */
+/* kqueue reports no urgent data unasked, so that no backend here trusts a short read. */
 bool hark__plain_tcp(int fd)
 {
 	(void)fd;

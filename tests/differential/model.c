@@ -148,20 +148,20 @@ void model_after(struct world *w, int result)
 {
 	short now[ENDS];
 	struct hark_stats stats;
-	uint64_t rebuilds = w->rebuilds;
 
 	if (result < 0)
 		fail(w, "hark_reactor_turn: %s", strerror(-result));
-	if (!w->freed && !w->stopped && result != w->callbacks)
-		fail(w, "hark_reactor_turn answers %d after %d callbacks", result, w->callbacks);
-	if (w->freed)
+	if (w->freed) {
+		if (result != 0)
+			fail(w, "hark_reactor_turn answers %d though the reactor was freed", result);
 		return;
+	}
+	if (!w->stopped && result != w->callbacks)
+		fail(w, "hark_reactor_turn answers %d after %d callbacks", result, w->callbacks);
 	hark_reactor_stats(w->reactor, &stats);
 	if (!w->abandoned && stats.stale > 0)
 		fail(w, "the kernel still watches a descriptor whose handler was removed");
-	w->rebuilds = stats.rebuilds;
-	/* A turn in which the kernel object had to be replaced finds nothing else. */
-	if (!w->watched || w->stopped || w->rebuilds != rebuilds)
+	if (!w->watched || w->stopped)
 		return;
 	look(w, now);
 	for (int i = 0; i < ENDS; i++) {

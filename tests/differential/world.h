@@ -100,7 +100,6 @@ struct world {
 
 	uint32_t step, steps;
 	uint64_t turn;
-	uint64_t rebuilds; /* of kernel objects, after the last turn */
 	int callbacks;     /* in this turn */
 	uint32_t serials, actors;
 	uint64_t hash;
