@@ -3,13 +3,16 @@
 
 A program of tests with Check counts as many as Check says that it ran, any other program as one. A
 program that failed although each of its tests passed (a leak found at exit, a time-out) counts one
-failure more. Prints a line a program, then "PASSED FAILED SKIPPED" on the last line.
+failure more. Prints a line a program, below it what failed and the end of what the program said
+about it, and "PASSED FAILED SKIPPED" on the last line.
 """
 import json
 import re
 import sys
 
 CHECK = re.compile(r"%: Checks: (\d+), Failures: (\d+), Errors: (\d+)")
+CHECK_FAILED = re.compile(r"^.*:[FE]:.*$", re.MULTILINE)
+END = 60  # lines
 
 
 def tally(test):
@@ -24,6 +27,16 @@ def tally(test):
     return passed, failed or 1, 0
 
 
+def reasons(test):
+    stdout = test.get("stdout") or ""
+    stderr = test.get("stderr") or ""
+    found = CHECK_FAILED.findall(stdout)
+    if not found:
+        found = [f"{test['result']}, exit status {test['returncode']}"]
+        found += stdout.splitlines()[-END:]
+    return found + stderr.splitlines()[-END:]
+
+
 def main():
     totals = [0, 0, 0]
     with open(sys.argv[1], encoding="utf-8") as log:
@@ -34,7 +47,9 @@ def main():
             said = ", ".join(
                 f"{n} {word}" for n, word in zip(counts, ("passed", "failed", "skipped")) if n
             )
-            print(f"  {test['name']}: {said}")
+            print(f"  {test['name']}: {said} in {test['duration']:.0f} s")
+            if counts[1]:
+                print("\n".join("    " + reason for reason in reasons(test)))
     print(*totals)
 
 
