@@ -551,6 +551,44 @@ START_TEST(a_full_receiver_of_datagrams_that_drains_is_noticed)
 }
 END_TEST
 
+/* The same when it was not in its own callback that it found the receiver full. */
+START_TEST(a_receiver_found_full_outside_a_callback_is_noticed)
+{
+	struct hark_reactor *r = new_reactor(NULL);
+	struct probe p;
+	int receiver = bound_receiver();
+	int other = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	nonblocking(other);
+	ck_assert_int_eq(connect(other, (struct sockaddr *)&receiver_address,
+	                         sizeof receiver_address),
+	                 0);
+	probe_init(&p, socket(AF_UNIX, SOCK_DGRAM, 0));
+	p.on_send = sendto_receiver;
+	p.send = true;
+	probe_add(r, &p);
+	turns_until(r, &p.sends, 2);
+	probe_want(&p, true, false);
+	settle(r, 3);
+	probe_want(&p, true, true);
+	turns_until(r, &p.sends, 4);
+	while (send(other, "x", 1, 0) == 1)
+		;
+	while (recv(receiver, &p.last, 1, 0) > 0 && p.last != 'x')
+		; /* none of its own is left to be reported as read */
+	while (send(other, "x", 1, 0) == 1)
+		;
+	sendto_receiver(&p);
+	ck_assert(is_full(&p));
+	unsigned sends = p.sends;
+	while (recv(receiver, &p.last, 1, 0) > 0)
+		;
+	turns_until(r, &p.sends, sends + 1);
+	unlink(receiver_address.sun_path);
+	hark_reactor_free(r);
+}
+END_TEST
+
 TCase *case_io(void)
 {
 	TCase *tc = tcase_create("io");
@@ -566,5 +604,6 @@ TCase *case_io(void)
 	tcase_add_test(tc, accept_returns_what_a_server_needs);
 	tcase_add_test(tc, accept_without_descriptors_loses_no_connection);
 	tcase_add_loop_test(tc, a_full_receiver_of_datagrams_that_drains_is_noticed, 0, 3);
+	tcase_add_test(tc, a_receiver_found_full_outside_a_callback_is_noticed);
 	return tc;
 }
