@@ -423,6 +423,26 @@ START_TEST(withdraw_of_what_is_queued)
 }
 END_TEST
 
+/* Those that a reactor has taken out of its inbox are as much its own. */
+START_TEST(withdraw_by_another_reactor_does_nothing)
+{
+	struct hark_reactor *r = new_reactor(NULL), *other = new_reactor(NULL);
+	struct hark_message m[3];
+
+	for (int i = 0; i < 3; i++) {
+		hark_message_init(&m[i], count_message);
+		ck_assert_int_eq(hark_post(r, &m[i]), 0);
+	}
+	ck_assert(hark_message_withdraw(r, &m[0])); /* looks through the inbox */
+	ck_assert(!hark_message_withdraw(other, &m[1]));
+	ck_assert_int_eq(hark_post(other, &m[1]), -EALREADY);
+	ck_assert_int_eq(hark_reactor_run(r), 0);
+	ck_assert_uint_eq(handled, 2);
+	hark_reactor_free(r);
+	hark_reactor_free(other);
+}
+END_TEST
+
 static unsigned order[8], order_count;
 
 static void note_order(struct hark_message *m, struct hark_reactor *r)
@@ -703,6 +723,7 @@ TCase *case_message(void)
 	tcase_add_test(tc, what_messages_post_runs_in_the_next_turn);
 	tcase_add_test(tc, posted_in_a_handlers_callback);
 	tcase_add_test(tc, withdraw_of_what_is_queued);
+	tcase_add_test(tc, withdraw_by_another_reactor_does_nothing);
 	tcase_add_test(tc, withdraw_keeps_the_order_of_the_rest);
 	tcase_add_test(tc, withdraw_inside_callbacks);
 	tcase_add_test(tc, withdraw_in_a_handlers_callback);

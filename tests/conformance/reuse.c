@@ -471,6 +471,44 @@ START_TEST(number_taken_by_a_file_that_is_not_watched)
 }
 END_TEST
 
+/* Closed, then removed, and the same file comes back under the same number before anything told of
+ * it: the kernel may have kept the registration (epoll says EEXIST). */
+START_TEST(same_file_under_the_same_number_again)
+{
+	struct hark_reactor *r;
+	struct actor *a;
+	int keep, n;
+
+	if (emulated("same_file_under_the_same_number_again", KNOTES_STAY))
+		return;
+	r = new_reactor(NULL);
+	a = actor_new(r);
+	n = a->handler.fd;
+	if (_i)
+		actor_make_edge(a);
+	settle(r, 8);
+	keep = dup(n);
+	close(n);
+	hark_handler_remove(&a->handler);
+	ck_assert_int_eq(dup2(keep, n), n);
+	close(keep);
+	ck_assert_int_eq(hark_handler_add(r, &a->handler), 0);
+	actor_feed(a, 2);
+	turns_until(r, &a->recvs, 2);
+	ck_assert_uint_eq(a->errors, 0);
+	a->send = true;
+	hark_handler_refresh(&a->handler);
+	turns_until(r, &a->sends, 1);
+	a->send = false;
+	hark_handler_refresh(&a->handler);
+	settle(r, 8);
+	quiet(r, 20);
+	actor_free(a);
+	quiet(r, 20);
+	hark_reactor_free(r);
+}
+END_TEST
+
 /* Removing one of two descriptors of the same file leaves the other alone. */
 START_TEST(two_descriptors_of_one_file)
 {
@@ -519,6 +557,7 @@ TCase *case_reuse(void)
 	tcase_add_loop_test(tc, closed_before_it_is_removed_in_its_own_callback, 0, 2);
 	tcase_add_loop_test(tc, file_kept_open_by_a_child_does_not_spin, 0, 2);
 	tcase_add_loop_test(tc, number_taken_by_a_file_that_is_not_watched, 0, 2);
+	tcase_add_loop_test(tc, same_file_under_the_same_number_again, 0, 2);
 	tcase_add_loop_test(tc, two_descriptors_of_one_file, 0, 2);
 	return tc;
 }
