@@ -86,6 +86,7 @@ static void disarm(struct hark_reactor *r, struct hark_handler *h)
 		return;
 	r->stats.changes++;
 	r->backend->modify(r->state, h->fd, slot, 0);
+	slot->armed = 0;
 	if (r->backend->submit != NULL)
 		r->backend->submit(r->state);
 }

@@ -118,7 +118,8 @@ static unsigned plan(struct hark_reactor *r, struct hark_slot *slot, struct hark
 /* The kernel will not watch h: dispatch tells it, so that no callback runs during a flush. */
 static void refuse(struct hark_reactor *r, struct hark_handler *h, int error)
 {
-	h->hark_flags |= (unsigned)error << HARK__ERROR_SHIFT;
+	if (!(h->hark_flags & HARK__ERROR_MASK))
+		h->hark_flags |= (unsigned)error << HARK__ERROR_SHIFT;
 	if (!hark__linked(&h->hark_ready))
 		hark__append(&r->port.ready, &h->hark_ready);
 }
@@ -240,8 +241,11 @@ void hark_refuse(struct hark_port *up, int fd, uint32_t generation, int error)
 		return;
 	}
 	if (error == EPERM) {
+		/* Called in this turn, and out of the kernel by the next flush. */
 		slot->flags |= HARK__ALWAYS;
 		hark__change(r, slot->handler);
+		if (!hark__linked(&slot->handler->hark_ready))
+			hark__append(&up->ready, &slot->handler->hark_ready);
 	} else {
 		refuse(r, slot->handler, error);
 	}
