@@ -421,10 +421,13 @@ def a_port_may_be_chosen_and_taken_again():
 def sigint_and_sigterm_end_it_with_status_0():
     for number in signal.SIGINT, signal.SIGTERM:
         server = start()
-        with client(server) as idle, client(server) as full:
-            ask(idle, b"hello")
-            jam(full)
-            status = server.end(number)
+        try:
+            with client(server) as idle, client(server) as full:
+                ask(idle, b"hello")
+                jam(full)
+                status = server.end(number)
+        finally:
+            server.kill()
         need(status == 0, "signal %d: status %r, %r" % (number, status, server.stderr()))
         need(server.stderr() == "", "said %r" % server.stderr())
 

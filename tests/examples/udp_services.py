@@ -133,9 +133,12 @@ def a_port_may_be_chosen():
 def sigint_and_sigterm_end_it_with_status_0():
     for number in signal.SIGINT, signal.SIGTERM:
         server = start()
-        with client(server.addresses[0]) as s:
-            ask_time(s, b"")
-        status = server.end(number)
+        try:
+            with client(server.addresses[0]) as s:
+                ask_time(s, b"")
+            status = server.end(number)
+        finally:
+            server.kill()
         need(status == 0, "signal %d: status %r, %r" % (number, status, server.stderr()))
         need(server.stderr() == "", "said %r" % server.stderr())
 
