@@ -85,8 +85,6 @@ static unsigned events_of(uint32_t events)
 /* Whole milliseconds, rounded up. */
 static int milliseconds(const struct timespec *timeout)
 {
-	if (timeout == NULL)
-		return -1;
 	if (timeout->tv_sec >= INT_MAX / 1000)
 		return INT_MAX;
 	return (int)(timeout->tv_sec * 1000 + (timeout->tv_nsec + 999999) / 1000000);
@@ -109,7 +107,9 @@ static int pwait2(int fd, struct epoll_event *events, int count, const struct ti
 static int wait_once(struct epoll_state *s, struct epoll_event *events,
                      const struct timespec *timeout)
 {
-	if (timeout != NULL && timeout->tv_nsec % 1000000 != 0 && !s->no_pwait2) {
+	if (timeout == NULL)
+		return epoll_wait(s->fd, events, BATCH, -1);
+	if (timeout->tv_nsec % 1000000 != 0 && !s->no_pwait2) {
 		int n = pwait2(s->fd, events, BATCH, timeout);
 
 		if (n >= 0 || (errno != ENOSYS && errno != EPERM))

@@ -68,6 +68,7 @@ struct hark_reactor {
 	struct hark_link handling;  /* those that are being handled in this turn */
 	struct hark_message *inbox; /* atomic: posted, latest first */
 	int sleeping;               /* atomic: a post must wake */
+	bool posted_to;             /* somebody has had to wake it */
 	int stopped;                /* atomic */
 	struct hark__waker waker;
 	struct hark_handler waking; /* watches the waker */
@@ -159,6 +160,28 @@ static inline bool hark__foreign(struct hark_reactor *r)
 static inline bool hark__messages_waiting(const struct hark_reactor *r)
 {
 	return __atomic_load_n(&r->inbox, __ATOMIC_SEQ_CST) || !hark__list_empty(&r->messages);
+}
+
+static inline bool hark__woken(const struct hark_reactor *r)
+{
+	return hark__messages_waiting(r) || __atomic_load_n(&r->stopped, __ATOMIC_SEQ_CST);
+}
+
+/* From here on posts wake r (message.c). Returns false if there is something to do first. */
+static inline bool hark__fall_asleep(struct hark_reactor *r)
+{
+	if (!__atomic_load_n(&r->sleeping, __ATOMIC_RELAXED)) {
+		r->posted_to = true;
+		__atomic_store_n(&r->sleeping, 1, __ATOMIC_SEQ_CST);
+	}
+	return !hark__woken(r);
+}
+
+/* From here on posts need not wake r. */
+static inline void hark__be_awake(struct hark_reactor *r)
+{
+	if (r->posted_to)
+		__atomic_store_n(&r->sleeping, 0, __ATOMIC_RELAXED);
 }
 
 /* The slot of a handler that is added; it moves when the table grows. */

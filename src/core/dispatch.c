@@ -157,10 +157,7 @@ int hark__dispatch(struct hark_reactor *r)
 	int rc = 0;
 
 	while (!hark__list_empty(ready) && rc >= 0 && !hark__forked(r)) {
-		struct hark_handler *h = hark__of_ready(ready->next);
-
-		hark__unlink(&h->hark_ready);
-		rc = dispatch_one(r, h);
+		rc = dispatch_one(r, hark__of_ready(hark__take_first(ready)));
 		if (rc > 0)
 			callbacks += rc;
 	}

@@ -16,10 +16,8 @@ int64_t hark_reactor_prepare(struct hark_reactor *r)
 	if (!hark__list_empty(&r->again) || !hark__list_empty(&r->port.ready))
 		return 0;
 	/* As before a wait of our own: posts must write the wake from here on (message.c). */
-	__atomic_store_n(&r->sleeping, 1, __ATOMIC_SEQ_CST);
-	if (hark__messages_waiting(r) || __atomic_load_n(&r->stopped, __ATOMIC_SEQ_CST)) {
-		__atomic_store_n(&r->sleeping, 0, __ATOMIC_RELAXED);
-		return 0;
-	}
-	return -1;
+	if (hark__fall_asleep(r))
+		return -1;
+	hark__be_awake(r);
+	return 0;
 }

@@ -42,6 +42,17 @@ static inline void hark__unlink(struct hark_link *link)
 	link->next = link->prev = NULL;
 }
 
+/* Unlinks the first link of a list that has one, and returns it. */
+static inline struct hark_link *hark__take_first(struct hark_link *list)
+{
+	struct hark_link *first = list->next;
+
+	list->next = first->next;
+	first->next->prev = list;
+	first->next = first->prev = NULL;
+	return first;
+}
+
 /* Moves all of `from` to the end of `list`, in order. */
 static inline void hark__append_all(struct hark_link *list, struct hark_link *from)
 {

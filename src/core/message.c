@@ -7,7 +7,10 @@
  * The owner sets `sleeping` before it waits and then looks at the inbox once more; a producer
  * pushes and then looks at `sleeping`. All four are sequentially consistent, so at least one of
  * the two sees the other: either the owner does not sleep, or the producer wakes it. Whoever
- * takes `sleeping` back to 0 writes the wake, so there is one write for each sleep. */
+ * takes `sleeping` back to 0 writes the wake, so there is one write for each sleep.
+ *
+ * That store is a fence, which a reactor that nobody posts to need not pay at each wait: it begins
+ * marked as sleeping and is left so, until the first post wakes it, perhaps needlessly. */
 #include "core/core.h"
 
 void hark_message_init(struct hark_message *m,

@@ -68,6 +68,7 @@ int hark_reactor_new(struct hark_reactor **out, const struct hark_options *optio
 	r->handle_audit = options->handle_audit;
 	r->spin_ns = options->spin_ns;
 	r->forks = hark__forks;
+	r->sleeping = 1;
 	error = open_all(r, options);
 	if (error < 0) {
 		free(r->port.slots);

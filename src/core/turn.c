@@ -26,6 +26,8 @@ int64_t hark_reactor_now(struct hark_reactor *r)
 	return r->running && r->now_read ? r->now : hark_reactor_update(r);
 }
 
+static const struct timespec at_once;
+
 static void pause_processor(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -33,11 +35,6 @@ static void pause_processor(void)
 #elif defined(__aarch64__)
 	__asm__ __volatile__("yield");
 #endif
-}
-
-static bool woken(struct hark_reactor *r)
-{
-	return hark__messages_waiting(r) || __atomic_load_n(&r->stopped, __ATOMIC_SEQ_CST);
 }
 
 /* Looks for a message for as long as the program is willing to burn the processor, and at the
@@ -51,18 +48,19 @@ static int spin(struct hark_reactor *r, int64_t limit_ns)
 		for (int look = 0; look < 16; look++) {
 			for (int i = 0; i < 64; i++)
 				pause_processor();
-			if (woken(r))
+			if (hark__woken(r))
 				return 0;
 		}
 		r->stats.waits++;
-		rc = r->backend->wait(r->state, &(struct timespec){0, 0});
+		rc = r->backend->wait(r->state, &at_once);
 	} while (rc == 0 && hark__list_empty(&r->port.ready) && hark_reactor_update(r) < end);
 	return rc;
 }
 
 static int sleep_for_events(struct hark_reactor *r, int64_t timeout_ns)
 {
-	struct timespec limit = {0, 0};
+	const struct timespec *limit = NULL;
+	struct timespec time;
 	int rc;
 
 	if (r->spin_ns > 0) {
@@ -74,18 +72,18 @@ static int sleep_for_events(struct hark_reactor *r, int64_t timeout_ns)
 		if (timeout_ns > 0)
 			timeout_ns -= r->spin_ns;
 	}
-	__atomic_store_n(&r->sleeping, 1, __ATOMIC_SEQ_CST);
-	if (woken(r)) {
-		timeout_ns = 0;
-	} else if (timeout_ns > 0) {
+	if (!hark__fall_asleep(r)) {
+		limit = &at_once;
+	} else if (timeout_ns >= 0) {
 		if (timeout_ns > HARK__WAIT_MAX)
 			timeout_ns = HARK__WAIT_MAX;
-		limit.tv_sec = (time_t)(timeout_ns / HARK_S(1));
-		limit.tv_nsec = (long)(timeout_ns % HARK_S(1));
+		time.tv_sec = (time_t)(timeout_ns / HARK_S(1));
+		time.tv_nsec = (long)(timeout_ns % HARK_S(1));
+		limit = &time;
 	}
 	r->stats.waits++;
-	rc = r->backend->wait(r->state, timeout_ns < 0 ? NULL : &limit);
-	__atomic_store_n(&r->sleeping, 0, __ATOMIC_RELAXED);
+	rc = r->backend->wait(r->state, limit);
+	hark__be_awake(r);
 	return rc;
 }
 
@@ -95,7 +93,7 @@ static int wait_for_events(struct hark_reactor *r, int64_t timeout_ns)
 	if (timeout_ns != 0 && hark__list_empty(&r->again) && hark__list_empty(&r->port.ready))
 		return sleep_for_events(r, timeout_ns);
 	r->stats.waits++;
-	return r->backend->wait(r->state, &(struct timespec){0, 0});
+	return r->backend->wait(r->state, &at_once);
 }
 
 /* What has been ready longest goes first, unless waits keep finding more than they can report:
@@ -120,7 +118,7 @@ static int rebuild(struct hark_reactor *r, int rc)
 	r->stats.rebuilds++;
 	hark__flush(r);
 	r->stats.waits++;
-	return r->backend->wait(r->state, &(struct timespec){0, 0});
+	return r->backend->wait(r->state, &at_once);
 }
 
 /* One round. Returns the number of callbacks, or -errno. */
@@ -148,7 +146,15 @@ static int round_once(struct hark_reactor *r, int64_t timeout_ns)
 	if (!hark__list_empty(&r->again))
 		take_up_again(r, rc > 0 && (rc & HARK_FULL));
 	callbacks = hark__dispatch(r);
+	if (hark__forked(r))
+		return -ECHILD; /* a callback forked, and this is the child */
 	return callbacks < 0 ? callbacks : messages + callbacks;
+}
+
+/* Is there a reason to go no further? */
+static inline bool is_over(const struct hark_reactor *r)
+{
+	return r->freed || r->interrupted || __atomic_load_n(&r->stopped, __ATOMIC_SEQ_CST);
 }
 
 /* Rounds until one runs a callback or the time is over: events of no consequence (a wake that came
@@ -164,14 +170,10 @@ static int rounds(struct hark_reactor *r, int64_t timeout_ns)
 		if (timeout_ns < INT64_MAX - now)
 			end = now + timeout_ns;
 	}
-	r->interrupted = false;
 	for (;;) {
 		int rc = round_once(r, left);
 
-		if (hark__forked(r))
-			return -ECHILD; /* a callback forked, and this is the child */
-		if (rc != 0 || r->interrupted || timeout_ns == 0 || r->freed ||
-		    __atomic_load_n(&r->stopped, __ATOMIC_SEQ_CST))
+		if (rc != 0 || timeout_ns == 0 || is_over(r))
 			return rc;
 		if (timeout_ns > 0) {
 			left = end - hark_reactor_update(r);
@@ -190,6 +192,7 @@ static int enter(struct hark_reactor *r)
 	r->owner = pthread_self();
 	__atomic_store_n(&r->running, true, __ATOMIC_RELEASE);
 	r->now_read = false;
+	r->interrupted = false;
 	return 0;
 }
 
@@ -233,8 +236,8 @@ int hark_reactor_run(struct hark_reactor *r)
 
 	if (rc < 0)
 		return rc;
-	while (rc >= 0 && !take_stop(r) && !r->freed && alive(r))
-		rc = rounds(r, -1);
+	while (rc >= 0 && !r->freed && !take_stop(r) && alive(r))
+		rc = round_once(r, -1);
 	leave(r);
 	return rc < 0 ? rc : 0;
 }
