@@ -375,14 +375,21 @@ START_TEST(posted_in_a_handlers_callback)
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a = actor_new(r);
 	struct hark_message m;
+	uint64_t wakes;
 
+	/* The first post of all may wake it needlessly. */
 	hark_message_init(&m, count_message);
+	ck_assert_int_eq(hark_post(r, &m), 0);
+	turns_until(r, &handled, 1);
+	settle(r, 10);
+	wakes = stats_of(r).wakes;
+
 	latecomer = &m;
 	a->act = post_from_handler;
 	actor_feed(a, 1);
-	turns_until(r, &handled, 1);
+	turns_until(r, &handled, 2);
 	ck_assert_uint_eq(a->recvs, 1);
-	ck_assert_uint_eq(stats_of(r).wakes, 0); /* it was awake */
+	ck_assert_uint_eq(stats_of(r).wakes, wakes); /* it was awake */
 	actor_free(a);
 	hark_reactor_free(r);
 }
