@@ -5,26 +5,26 @@
 
 #include <check.h>
 
-#define CASES(CASE) \
-	CASE(level) \
-	CASE(edge) \
-	CASE(interest) \
-	CASE(order) \
-	CASE(fairness) \
+#define CASES(CASE)       \
+	CASE(level)       \
+	CASE(edge)        \
+	CASE(interest)    \
+	CASE(order)       \
+	CASE(fairness)    \
 	CASE(descriptors) \
-	CASE(scale) \
-	CASE(io) \
-	CASE(audit) \
-	CASE(lifecycle) \
-	CASE(reuse) \
-	CASE(errors) \
-	CASE(timeout) \
-	CASE(stop) \
-	CASE(message) \
-	CASE(fork) \
-	CASE(starve) \
-	CASE(embed) \
-	CASE(report) \
+	CASE(scale)       \
+	CASE(io)          \
+	CASE(audit)       \
+	CASE(lifecycle)   \
+	CASE(reuse)       \
+	CASE(errors)      \
+	CASE(timeout)     \
+	CASE(stop)        \
+	CASE(message)     \
+	CASE(fork)        \
+	CASE(starve)      \
+	CASE(embed)       \
+	CASE(report)      \
 	CASE(environment)
 
 #define DECLARE_CASE(file) TCase *case_##file(void);

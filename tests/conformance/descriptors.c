@@ -414,9 +414,8 @@ START_TEST(each_waiting_connection_gets_a_callback)
 		for (int i = 0; i < 4; i++) {
 			int client = socket(AF_INET, SOCK_STREAM, 0);
 
-			ck_assert_int_eq(connect(client, (struct sockaddr *)&address,
-			                         sizeof address),
-			                 0);
+			ck_assert_int_eq(
+				connect(client, (struct sockaddr *)&address, sizeof address), 0);
 		}
 		while (accepted < 4 * round)
 			turns_until(r, &p.recvs, p.recvs + 1);

@@ -186,7 +186,6 @@ static void silence_the_other(struct probe *p)
 	hark_handler_refresh(&other->h);
 }
 
-
 START_TEST(refresh_in_anothers_callback_takes_effect_before_the_call)
 {
 	struct hark_reactor *r = new_reactor(NULL);

@@ -88,8 +88,10 @@ static ssize_t by_accept(struct hark_handler *h, void *buf, size_t len)
 	return hark_accept(h, NULL, NULL);
 }
 
-static ssize_t (*const receiving[])(struct hark_handler *, void *, size_t) = {by_recv, by_recvfrom, by_recvmsg};
-static ssize_t (*const sending[])(struct hark_handler *, void *, size_t) = {by_send, by_sendto, by_sendmsg};
+static ssize_t (*const receiving[])(struct hark_handler *, void *, size_t) = {by_recv, by_recvfrom,
+                                                                              by_recvmsg};
+static ssize_t (*const sending[])(struct hark_handler *, void *, size_t) = {by_send, by_sendto,
+                                                                            by_sendmsg};
 static ssize_t (*const all_verbs[])(struct hark_handler *, void *, size_t) = {
 	by_recv, by_recvfrom, by_recvmsg, by_send, by_sendto, by_sendmsg, by_accept, hark_read,
 };
@@ -314,9 +316,8 @@ START_TEST(datagrams_carry_addresses)
 	for (int i = 0; i < 2; i++) {
 		ssize_t n;
 
-		ck_assert_int_eq(hark_sendto(&h[0], "hi", 2, 0, (struct sockaddr *)&a[1],
-		                             sizeof a[1]),
-		                 2);
+		ck_assert_int_eq(
+			hark_sendto(&h[0], "hi", 2, 0, (struct sockaddr *)&a[1], sizeof a[1]), 2);
 		memset(&from, 0, sizeof from);
 		len = sizeof from;
 		struct iovec iov = one_iov(buf, sizeof buf);
@@ -328,8 +329,8 @@ START_TEST(datagrams_carry_addresses)
 		};
 		do
 			n = i ? hark_recvmsg(&h[1], &msg, 0)
-			      : hark_recvfrom(&h[1], buf, sizeof buf, 0,
-			                      (struct sockaddr *)&from, &len);
+			      : hark_recvfrom(&h[1], buf, sizeof buf, 0, (struct sockaddr *)&from,
+			                      &len);
 		while (n == -EAGAIN);
 		ck_assert_int_eq(n, 2);
 		ck_assert_uint_eq(i ? msg.msg_namelen : len, sizeof from);
@@ -512,9 +513,8 @@ START_TEST(a_full_receiver_of_datagrams_that_drains_is_noticed)
 	int other = socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	nonblocking(other);
-	ck_assert_int_eq(connect(other, (struct sockaddr *)&receiver_address,
-	                         sizeof receiver_address),
-	                 0);
+	ck_assert_int_eq(
+		connect(other, (struct sockaddr *)&receiver_address, sizeof receiver_address), 0);
 	probe_init(&p, socket(AF_UNIX, SOCK_DGRAM, 0));
 	p.on_send = ways[_i];
 	p.send = true;
@@ -560,9 +560,8 @@ START_TEST(a_receiver_found_full_outside_a_callback_is_noticed)
 	int other = socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	nonblocking(other);
-	ck_assert_int_eq(connect(other, (struct sockaddr *)&receiver_address,
-	                         sizeof receiver_address),
-	                 0);
+	ck_assert_int_eq(
+		connect(other, (struct sockaddr *)&receiver_address, sizeof receiver_address), 0);
 	probe_init(&p, socket(AF_UNIX, SOCK_DGRAM, 0));
 	p.on_send = sendto_receiver;
 	p.send = true;

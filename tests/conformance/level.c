@@ -26,7 +26,8 @@ enum how {
 };
 
 static const char *const how_name[] = {
-	"verbs", "plain", "alternately", "verbs then plain", "plain then verbs", "both", "both reversed",
+	"verbs", "plain",         "alternately", "verbs then plain", "plain then verbs",
+	"both",  "both reversed",
 };
 
 /* When the interest changes, which is what turns a registration to edges. */
@@ -272,8 +273,8 @@ START_TEST(an_echo_loses_nothing_however_it_receives_and_sends)
 	e.p.on_send = echo_send;
 	probe_add(r, &e.p);
 
-	/* Much: now the client is so slow that everything is full, now everything is drained. What is
-	 * on its way inside TCP is nobody's to wait for: hence the short turns. */
+	/* Much: now the client is so slow that everything is full, now everything is drained. What
+	 * is on its way inside TCP is nobody's to wait for: hence the short turns. */
 	int64_t progress = clock_ns();
 	while (c.received < c.total) {
 		if (much)
@@ -282,11 +283,12 @@ START_TEST(an_echo_loses_nothing_however_it_receives_and_sends)
 			progress = clock_ns();
 		else
 			ck_assert_int_ge(hark_reactor_turn(r, HARK_MS(1)), 0);
-		ck_assert_msg(clock_ns() - progress < HARK_S(20),
-		              "receives with %s, sends with %s, %s: stuck after %zu of %zu bytes, of "
-		              "which %zu were sent",
-		              how_name[e.recv_how], how_name[e.send_how], transport, c.received,
-		              c.total, c.sent);
+		ck_assert_msg(
+			clock_ns() - progress < HARK_S(20),
+			"receives with %s, sends with %s, %s: stuck after %zu of %zu bytes, of "
+			"which %zu were sent",
+			how_name[e.recv_how], how_name[e.send_how], transport, c.received, c.total,
+			c.sent);
 	}
 	ck_assert_uint_eq(c.received, c.total);
 	ck_assert_int_le(settle(r, 20), 3);

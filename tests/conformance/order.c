@@ -236,8 +236,7 @@ START_TEST(an_error_readies_every_wanted_direction)
 	ck_assert_int_gt(hark_reactor_turn(r, 0), 0);
 	if (_i) {
 		ck_assert_int_eq(call_count, 3);
-		ck_assert_uint_eq(probes[0].ready & (HARK_RECV | HARK_SEND),
-		                  HARK_RECV | HARK_SEND);
+		ck_assert_uint_eq(probes[0].ready & (HARK_RECV | HARK_SEND), HARK_RECV | HARK_SEND);
 		ck_assert_uint_eq(probes[1].ready & ~HARK_BROKEN, HARK_RECV);
 		ck_assert_uint_eq(probes[2].ready & ~HARK_BROKEN, HARK_SEND);
 	} else {

@@ -23,8 +23,8 @@ static int move(int fd, int to)
 /* One descriptor of each number: 0 and 1, around the size of an fd_set, and far above it. */
 START_TEST(a_descriptor_may_have_any_number)
 {
-	static const int numbers[] = {0, 1, 2, 31, 32, 63, 64, 1022, 1023, 1024, 1025, 2047, 2048,
-	                              4999, 16384, 65535, 65536};
+	static const int numbers[] = {0,    1,    2,    31,   32,   63,    64,    1022, 1023,
+	                              1024, 1025, 2047, 2048, 4999, 16384, 65535, 65536};
 	int number = numbers[_i];
 	char name[64];
 	int stdio = -1;

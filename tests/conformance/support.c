@@ -254,8 +254,8 @@ static void probe_handle_ready(struct hark_handler *h, unsigned ready)
 	                (p->urgent ? HARK_URGENT : 0);
 
 	ck_assert_msg(ready & want, "handle_ready(%#x) of a handler that wants %#x", ready, want);
-	ck_assert_msg(!(ready & ~(want | HARK_BROKEN)), "handle_ready(%#x) though only %#x is wanted",
-	              ready, want);
+	ck_assert_msg(!(ready & ~(want | HARK_BROKEN)),
+	              "handle_ready(%#x) though only %#x is wanted", ready, want);
 	p->readies++;
 	p->ready = ready;
 	if (p->on_ready)
