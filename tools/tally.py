@@ -3,8 +3,9 @@
 
 A program of tests with Check counts as many as Check says that it ran, any other program as one. A
 program that failed although each of its tests passed (a leak found at exit, a time-out) counts one
-failure more. Prints a line a program, below it what failed and the end of what the program said
-about it, and "PASSED FAILED SKIPPED" on the last line.
+failure more. Prints, for each program that has something to say, what failed, the end of what it
+said about it, what it skipped and where it makes an exception; and "PASSED FAILED SKIPPED" on the
+last line.
 """
 import json
 import re
@@ -12,6 +13,7 @@ import sys
 
 CHECK = re.compile(r"%: Checks: (\d+), Failures: (\d+), Errors: (\d+)")
 CHECK_FAILED = re.compile(r"^.*:[FE]:.*$", re.MULTILINE)
+REMARK = re.compile(r"^(?:exception|skipped): .*$", re.MULTILINE)
 END = 60  # lines
 
 
@@ -27,7 +29,7 @@ def tally(test):
     return passed, failed or 1, 0
 
 
-def reasons(test):
+def failures(test):
     stdout = test.get("stdout") or ""
     stderr = test.get("stderr") or ""
     found = CHECK_FAILED.findall(stdout)
@@ -44,12 +46,11 @@ def main():
             test = json.loads(line)
             counts = tally(test)
             totals = [a + b for a, b in zip(totals, counts)]
-            said = ", ".join(
-                f"{n} {word}" for n, word in zip(counts, ("passed", "failed", "skipped")) if n
-            )
-            print(f"  {test['name']}: {said} in {test['duration']:.0f} s")
+            said = list(dict.fromkeys(REMARK.findall(test.get("stdout") or "")))
             if counts[1]:
-                print("\n".join("    " + reason for reason in reasons(test)))
+                said += failures(test)
+            if said:
+                print("\n  ".join([test["name"] + ":"] + said))
     print(*totals)
 
 
