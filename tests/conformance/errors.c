@@ -427,6 +427,8 @@ START_TEST(refusal_without_handle_error_ends_the_run)
 
 	for (int i = 0; i < 4; i++) {
 		others[i] = actor_new(r);
+		if (i % 2)
+			actor_make_edge(others[i]);
 		others[i]->act = stop_after_two;
 		actor_feed(others[i], 2);
 	}
@@ -446,9 +448,9 @@ START_TEST(refusal_without_handle_error_ends_the_run)
 	/* No event of the others is lost by it. */
 	for (int i = 0; i < 4; i++) {
 		others[i]->act = NULL;
-		while (others[i]->recvs < 2)
-			ck_assert_int_ge(hark_reactor_turn(r, -1), 0);
+		turns_until(r, &others[i]->recvs, 2);
 	}
+	settle(r, 8);
 	quiet(r, 20);
 	for (int i = 0; i < 4; i++)
 		actor_free(others[i]);
@@ -598,6 +600,49 @@ START_TEST(dead_object_is_replaced_as_soon_as_it_can_be)
 	actor_free(a);
 	hark_reactor_free(r);
 	ck_assert_uint_eq(faulty.closed, 2);
+}
+END_TEST
+
+/* A child is told to let go of its parent's object without touching it. */
+static void child_closes(void *with)
+{
+	struct actor *a = with;
+	struct hark_reactor *r = hark_handler_reactor(&a->handler);
+
+	ck_assert_int_eq(hark_reactor_after_fork(r), 0);
+	ck_assert_uint_eq(faulty.opened, 2);
+	ck_assert_uint_eq(faulty.closed, 1);
+	ck_assert_uint_eq(faulty.forked, 1);
+	actor_free(a);
+	hark_reactor_free(r);
+	ck_assert_uint_eq(faulty.closed, 2);
+	ck_assert_uint_eq(faulty.forked, 1); /* the second was its own */
+}
+
+static void child_only_frees(void *with)
+{
+	struct actor *a = with;
+
+	hark_reactor_free(hark_handler_reactor(&a->handler));
+	ck_assert_uint_eq(faulty.closed, 1);
+	ck_assert_uint_eq(faulty.forked, 1);
+	actor_free(a);
+}
+
+START_TEST(close_in_a_child_is_told_so)
+{
+	struct hark_reactor *r = faulty_reactor();
+	struct actor *a = actor_new(r);
+
+	settle(r, 8);
+	in_child(child_closes, a);
+	in_child(child_only_frees, a);
+	actor_feed(a, 1);
+	turns_until(r, &a->recvs, 1);
+	actor_free(a);
+	hark_reactor_free(r);
+	ck_assert_uint_eq(faulty.closed, 1);
+	ck_assert_uint_eq(faulty.forked, 0);
 }
 END_TEST
 
@@ -765,6 +810,7 @@ TCase *case_errors(void)
 	tcase_add_loop_test(tc, wait_that_fails_ends_the_run, 0, 2);
 	tcase_add_test(tc, reserve_that_fails_fails_the_add);
 	tcase_add_test(tc, dead_object_is_replaced_as_soon_as_it_can_be);
+	tcase_add_test(tc, close_in_a_child_is_told_so);
 	tcase_add_test(tc, new_with_bad_arguments_answers_einval);
 	tcase_add_test(tc, new_on_a_backend_that_does_not_open);
 	tcase_add_test(tc, register_errors);

@@ -71,16 +71,27 @@ START_TEST(turn_is_never_early)
 }
 END_TEST
 
+static void *stop_later(void *with)
+{
+	nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+	hark_reactor_stop(with);
+	return NULL;
+}
+
 /* However long it may spin: with half a minute of that before each sleep, these take no time. */
-START_TEST(spinning_ends_with_the_timeout)
+START_TEST(spinning_ends_with_the_timeout_and_with_a_stop)
 {
 	struct hark_options options = {.spin_ns = HARK_S(30)};
 	struct hark_reactor *r = new_reactor(&options);
 	struct actor *a = actor_new(r);
 	int64_t start = clock_ns();
+	pthread_t thread;
 
 	ck_assert_int_eq(hark_reactor_turn(r, HARK_MS(1)), 0);
 	ck_assert_int_eq(hark_reactor_turn(r, HARK_MS(5)), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, stop_later, r), 0);
+	ck_assert_int_eq(hark_reactor_turn(r, -1), 0);
+	pthread_join(thread, NULL);
 	actor_feed(a, 1);
 	ck_assert_int_eq(hark_reactor_turn(r, -1), 1);
 	ck_assert_int_lt(clock_ns() - start, HARK_S(25));
@@ -115,13 +126,6 @@ static void *feed_later(void *with)
 	actor_feed(bystander, 1);
 	nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 	actor_feed(with, 1);
-	return NULL;
-}
-
-static void *stop_later(void *with)
-{
-	nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-	hark_reactor_stop(with);
 	return NULL;
 }
 
@@ -365,7 +369,7 @@ TCase *case_timeout(void)
 	TCase *tc = tcase_create("timeout");
 
 	tcase_add_loop_test(tc, turn_is_never_early, 0, 2);
-	tcase_add_test(tc, spinning_ends_with_the_timeout);
+	tcase_add_test(tc, spinning_ends_with_the_timeout_and_with_a_stop);
 	tcase_add_test(tc, turn_of_zero_does_not_wait);
 	tcase_add_loop_test(tc, turn_of_an_age_waits_for_what_comes, 0, 9);
 	tcase_add_loop_test(tc, signal_ends_a_turn, 0, 2);
