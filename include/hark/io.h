@@ -6,6 +6,9 @@
  * may be called on any handler, added or not, inside a callback or outside, by the owner of its
  * reactor only.
  *
+ * hark may then go by what the verbs saw: urgent data of such a socket is taken with a verb, too
+ * (hark_recvfrom with MSG_OOB); behind a recv(2) of it, data at the urgent mark may go unnoticed.
+ *
  * On sockets they never block, whatever O_NONBLOCK says, and never raise SIGPIPE; a peer that is
  * gone is -EPIPE. All but hark_read and hark_write answer -ENOTSOCK for anything else. After
  * -EAGAIN the handler is called again when it wants the direction and the descriptor is ready.
