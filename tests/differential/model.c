@@ -153,7 +153,8 @@ void model_after(struct world *w, int result)
 		fail(w, "hark_reactor_turn: %s", strerror(-result));
 	if (w->freed) {
 		if (result != 0)
-			fail(w, "hark_reactor_turn answers %d though the reactor was freed", result);
+			fail(w, "hark_reactor_turn answers %d though the reactor was freed",
+			     result);
 		return;
 	}
 	if (!w->stopped && result != w->callbacks)

@@ -100,7 +100,7 @@ struct world {
 
 	uint32_t step, steps;
 	uint64_t turn;
-	int callbacks;     /* in this turn */
+	int callbacks; /* in this turn */
 	uint32_t serials, actors;
 	uint64_t hash;
 
