@@ -79,7 +79,8 @@ static void send_with_fd(int socket, int fd, const char *data)
 		struct cmsghdr header;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = strlen(data)};
+	char bytes[64];
+	struct iovec iov = {.iov_base = bytes, .iov_len = strlen(data)};
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -87,6 +88,8 @@ static void send_with_fd(int socket, int fd, const char *data)
 		.msg_controllen = sizeof control.room,
 	};
 
+	ck_assert_uint_lt(iov.iov_len, sizeof bytes);
+	memcpy(bytes, data, iov.iov_len);
 	memset(&control, 0, sizeof control);
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	cmsg->cmsg_level = SOL_SOCKET;

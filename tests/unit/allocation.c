@@ -304,7 +304,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	backend = argv[1];
-	for (unsigned i = 0; !hark_backend_at(i) || strcmp(hark_backend_at(i)->name, backend); i++)
+	for (unsigned i = 0; !hark_backend_at(i) || strcmp(hark_backend_at(i)->name, backend) != 0;
+	     i++)
 		if (!hark_backend_at(i)) {
 			fprintf(stderr, "allocation: this build has no backend '%s'\n", backend);
 			return 2;
