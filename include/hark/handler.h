@@ -82,6 +82,7 @@ HARK_API void hark_handler_init(struct hark_handler *h, const struct hark_handle
  * that watching it will need is reserved here. Returns 0, or with nothing changed
  *   -EBADF   fd is not an open descriptor
  *   -EEXIST  h is added already, to this reactor or another; or fd has another handler in r
+ *            (perhaps of a descriptor that was closed without being removed)
  *   -EINVAL  r, h or ops is NULL, or a wants_x has no handle_x
  *   -ENOMEM  no memory, or a limit of the backend
  *   -ECHILD  this process was forked off the reactor's: see hark_reactor_after_fork

@@ -6,9 +6,10 @@
  * functions that change something: one with a result answers -EPERM, any other does nothing, and
  * both are counted in hark_stats.misuses. Reactors share nothing; run one a thread.
  *
- * A fork leaves the child with a copy whose kernel object is still the parent's. Until the child
+ * A fork(2) leaves the child with a copy whose kernel object is still the parent's. Until the child
  * calls hark_reactor_after_fork, adding, running and waiting answer -ECHILD there, and removing
- * and freeing leave the parent's alone. */
+ * and freeing leave the parent's alone. (A raw clone(2) or _Fork(3) goes unnoticed: what
+ * pthread_atfork(3) is not told of, hark cannot know.) */
 #ifndef HARK_REACTOR_H
 #define HARK_REACTOR_H
 

@@ -89,9 +89,9 @@ int hark__handle_messages(struct hark_reactor *r)
 
 		let_go(m);
 		count++;
+		r->stats.messages++;
 		handle_message(m, r);
 	}
-	r->stats.messages += (uint64_t)count;
 	return count;
 }
 
