@@ -29,10 +29,8 @@ struct hark_port; /* where a backend reports to */
 #define HARK_DEAD 0x02 /* the kernel object has a registration that no slot owns: replace it */
 
 /* hark_backend.can */
-#define HARK_CAN_EDGE 0x01u /* modify understands HARK_EDGE */
-#define HARK_CAN_SHORT                                                                           \
-	0x02u                /* edges report HARK_RDHUP and HARK_URGENT unasked, so that a short \
-	                        read on TCP proves the socket drained */
+#define HARK_CAN_EDGE 0x01u  /* modify understands HARK_EDGE */
+#define HARK_CAN_SHORT 0x02u /* edges report HARK_RDHUP and HARK_URGENT unasked */
 #define HARK_CAN_BATCH 0x04u /* a change costs no system call of its own */
 
 /* What a reactor knows of one descriptor. The reactor writes it all, but for word. */
