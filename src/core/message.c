@@ -92,6 +92,9 @@ int hark__handle_messages(struct hark_reactor *r)
 		r->stats.messages++;
 		handle_message(m, r);
 	}
+	/* In a child that a callback has forked, the rest waits for hark_reactor_after_fork. */
+	hark__append_all(&r->handling, &r->messages);
+	hark__append_all(&r->messages, &r->handling);
 	return count;
 }
 
