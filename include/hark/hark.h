@@ -4,9 +4,13 @@
 
 #include <hark/backend.h>
 #include <hark/base.h>
+#include <hark/child.h>
 #include <hark/handler.h>
 #include <hark/io.h>
 #include <hark/message.h>
 #include <hark/reactor.h>
+#include <hark/signal.h>
+#include <hark/timer.h>
+#include <hark/worker.h>
 
 #endif

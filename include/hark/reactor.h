@@ -55,12 +55,16 @@ struct hark_stats {
 	uint64_t events;      /* readiness reported by the backend and taken */
 	uint64_t stale;       /* events of registrations that no longer exist, dropped */
 	uint64_t rebuilds;    /* kernel objects replaced because of such events */
-	uint64_t callbacks;   /* handle_x and handle_message calls */
+	uint64_t callbacks;   /* handle_x, handle_message and handle_timer calls */
 	uint64_t messages;    /* messages handled */
+	uint64_t timers;      /* timers called */
+	uint64_t signals;     /* watchers of signals called */
 	uint64_t wakes;       /* times another thread or a signal had to wake the reactor */
 	uint64_t unrefreshed; /* answers that the audit found changed without a refresh */
 	uint64_t misuses;     /* calls by a thread that does not own the reactor (debug builds) */
 	uint64_t handlers;    /* handlers added now */
+	uint64_t jobs;        /* jobs submitted and not yet done */
+	uint64_t children;    /* children watched */
 };
 
 /* Makes a reactor; the caller frees it with hark_reactor_free. Every descriptor that it will need
@@ -78,7 +82,7 @@ HARK_API int hark_reactor_new(struct hark_reactor **r, const struct hark_options
 HARK_API void hark_reactor_free(struct hark_reactor *r);
 
 /* Runs turns until hark_reactor_stop, or until nothing is left that could produce an event: no
- * handler and no queued message. Returns 0 or
+ * handler, no timer but background ones, no job, no child, and no queued message. Returns 0 or
  *   -EBUSY    called from a callback of r, or while another thread runs it
  *   -ECHILD   in a forked child, before hark_reactor_after_fork
  *   -errno    of the wait, or of a descriptor that cannot be watched and whose handler has no

@@ -6,17 +6,21 @@
  *   handler.c   add, remove, refresh        fork.c      new kernel objects
  *   interest.c  what is wanted and armed    embed.c     hark inside another loop
  *   io.c        the verbs                   report.c    stats, audit and dump
+ *   timer.c     timers                      signal.c    signals
+ *   worker.c    pools of threads            child.c     child processes
  */
 #ifndef HARK_CORE_H
 #define HARK_CORE_H
 
 #include "core/port.h"
 #include "core/waker.h"
+#include "core/wheel.h"
 #include "hark_config.h"
 #include <errno.h>
 #include <hark/io.h>
 #include <hark/message.h>
 #include <hark/reactor.h>
+#include <hark/signal.h>
 #include <pthread.h>
 
 /* hark_slot.flags */
@@ -73,6 +77,13 @@ struct hark_reactor {
 	struct hark__waker waker;
 	struct hark_handler waking; /* watches the waker */
 
+	struct hark__wheel wheel;
+	struct hark_link signals;     /* watchers of signals ... */
+	struct hark_link signals_due; /* and those not yet looked at in this turn */
+	int signalled;                /* atomic: one of them has been delivered */
+	struct hark_link jobs;        /* submitted and not yet done */
+	struct hark_link children;    /* watched */
+
 	bool running; /* atomic, for the check in debug builds */
 	bool freed;   /* hark_reactor_free was called from a callback */
 	bool now_read;
@@ -127,6 +138,24 @@ int hark__rebuild(struct hark_reactor *r);
 /* turn.c */
 int64_t hark__clock(struct hark_reactor *r);
 
+/* timer.c */
+void hark__timers_init(struct hark__wheel *w);
+int64_t hark__until_timer(struct hark_reactor *r, int64_t timeout_ns);
+int hark__call_timers(struct hark_reactor *r);
+void hark__detach_timers(struct hark_reactor *r);
+
+/* signal.c */
+void hark__signals_before_fork(void);
+void hark__signals_after_fork(bool child);
+int hark__call_signals(struct hark_reactor *r);
+void hark__detach_signals(struct hark_reactor *r);
+
+/* child.c */
+void hark__detach_children(struct hark_reactor *r);
+
+/* worker.c */
+void hark__detach_jobs(struct hark_reactor *r);
+
 /* report.c */
 void hark__audit(struct hark_reactor *r);
 
@@ -164,7 +193,8 @@ static inline bool hark__messages_waiting(const struct hark_reactor *r)
 
 static inline bool hark__woken(const struct hark_reactor *r)
 {
-	return hark__messages_waiting(r) || __atomic_load_n(&r->stopped, __ATOMIC_SEQ_CST);
+	return hark__messages_waiting(r) || __atomic_load_n(&r->stopped, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&r->signalled, __ATOMIC_SEQ_CST);
 }
 
 /* From here on posts wake r (message.c). Returns false if there is something to do first. */

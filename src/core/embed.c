@@ -16,8 +16,9 @@ int64_t hark_reactor_prepare(struct hark_reactor *r)
 	if (!hark__list_empty(&r->again) || !hark__list_empty(&r->port.ready))
 		return 0;
 	/* As before a wait of our own: posts must write the wake from here on (message.c). */
-	if (hark__fall_asleep(r))
-		return -1;
-	hark__be_awake(r);
-	return 0;
+	if (!hark__fall_asleep(r)) {
+		hark__be_awake(r);
+		return 0;
+	}
+	return r->wheel.pending > 0 ? hark__until_timer(r, -1) : -1;
 }

@@ -14,14 +14,20 @@ volatile unsigned hark__forks;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int watch_error;
 
+static void forked_in_parent(void)
+{
+	hark__signals_after_fork(false);
+}
+
 static void forked_in_child(void)
 {
 	hark__forks++;
+	hark__signals_after_fork(true);
 }
 
 static void watch(void)
 {
-	watch_error = pthread_atfork(NULL, NULL, forked_in_child);
+	watch_error = pthread_atfork(hark__signals_before_fork, forked_in_parent, forked_in_child);
 }
 
 int hark__fork_watch(void)
@@ -123,6 +129,9 @@ int hark_reactor_after_fork(struct hark_reactor *r)
 			error = open_spare(r);
 		if (error == 0) {
 			hark__waker_close(&old);
+			/* These remain the parent's. */
+			hark__detach_children(r);
+			hark__detach_jobs(r);
 			take_spare(r, true);
 			r->forks = hark__forks;
 			r->sleeping = 0;

@@ -64,6 +64,11 @@ int hark_reactor_new(struct hark_reactor **out, const struct hark_options *optio
 	hark__list_init(&r->again);
 	hark__list_init(&r->messages);
 	hark__list_init(&r->handling);
+	hark__list_init(&r->jobs);
+	hark__list_init(&r->children);
+	hark__list_init(&r->signals);
+	hark__list_init(&r->signals_due);
+	hark__timers_init(&r->wheel);
 	r->audit = options->audit;
 	r->handle_audit = options->handle_audit;
 	r->spin_ns = options->spin_ns;
@@ -82,11 +87,15 @@ int hark_reactor_new(struct hark_reactor **out, const struct hark_options *optio
 /* Lets go of everything that is the caller's. */
 static void detach_all(struct hark_reactor *r)
 {
+	hark__detach_children(r);
 	for (int fd = 0; fd < r->port.slot_count; fd++)
 		if (r->port.slots[fd].handler != NULL)
 			hark__detach(r, r->port.slots[fd].handler);
 	r->stats.handlers = 0;
+	hark__detach_jobs(r);
 	hark__detach_messages(r);
+	hark__detach_timers(r);
+	hark__detach_signals(r);
 }
 
 void hark__destroy(struct hark_reactor *r)

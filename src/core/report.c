@@ -10,7 +10,7 @@ const char *hark_reactor_backend(const struct hark_reactor *r)
 void hark_reactor_stats(const struct hark_reactor *r, struct hark_stats *stats)
 {
 	*stats = r->stats;
-	stats->callbacks += stats->messages;
+	stats->callbacks += stats->messages + stats->timers + stats->signals;
 	stats->events = r->port.events;
 	stats->stale = r->port.stale;
 	stats->syscalls = stats->waits;
@@ -69,6 +69,16 @@ static void dump_handler(const struct hark_slot *slot, int fd, FILE *to)
 	        fcntl(fd, F_GETFD) < 0 ? ", closed without being removed" : "");
 }
 
+static void dump_signals(const struct hark_link *list, FILE *to)
+{
+	for (struct hark_link *link = list->next; link != list; link = link->next) {
+		struct hark_signal *s = hark__container(link, struct hark_signal, hark_link);
+
+		fprintf(to, "  signal %d %s\n", s->hark_number,
+		        s->ops->name != NULL ? s->ops->name : "(no name)");
+	}
+}
+
 void hark_reactor_dump(const struct hark_reactor *r, FILE *to)
 {
 	fprintf(to, "reactor on %s: %llu handlers, %s, %s\n", r->backend->name,
@@ -78,4 +88,10 @@ void hark_reactor_dump(const struct hark_reactor *r, FILE *to)
 	for (int fd = 0; fd < r->port.slot_count; fd++)
 		if (r->port.slots[fd].handler != NULL && r->port.slots[fd].handler != &r->waking)
 			dump_handler(&r->port.slots[fd], fd, to);
+	if (r->wheel.pending > 0)
+		fprintf(to, "  timers: %llu pending, %llu of them in the background\n",
+		        (unsigned long long)r->wheel.pending,
+		        (unsigned long long)(r->wheel.pending - r->wheel.alive));
+	dump_signals(&r->signals, to);
+	dump_signals(&r->signals_due, to);
 }

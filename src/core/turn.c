@@ -1,6 +1,7 @@
 /* turn.c - the turn: flush, wait, messages, dispatch.
  *
- * The clock is read only for a turn that was given a finite time, or when somebody asks. */
+ * The clock is read only for a turn that was given a finite time, while a timer is pending, or
+ * when somebody asks. */
 #include "core/core.h"
 #include <time.h>
 
@@ -63,7 +64,9 @@ static int sleep_for_events(struct hark_reactor *r, int64_t timeout_ns)
 	struct timespec time;
 	int rc;
 
-	if (r->spin_ns > 0) {
+	if (r->wheel.pending > 0)
+		timeout_ns = hark__until_timer(r, timeout_ns);
+	if (r->spin_ns > 0 && timeout_ns != 0) {
 		bool all = timeout_ns >= 0 && timeout_ns <= r->spin_ns;
 
 		rc = spin(r, all ? timeout_ns : r->spin_ns);
@@ -124,7 +127,7 @@ static int rebuild(struct hark_reactor *r, int rc)
 /* One round. Returns the number of callbacks, or -errno. */
 static int round_once(struct hark_reactor *r, int64_t timeout_ns)
 {
-	int messages = 0;
+	int others = 0;
 	int callbacks, rc;
 
 	r->stats.turns++;
@@ -142,13 +145,17 @@ static int round_once(struct hark_reactor *r, int64_t timeout_ns)
 		r->interrupted = rc == -EINTR;
 	}
 	if (hark__messages_waiting(r))
-		messages = hark__handle_messages(r);
+		others = hark__handle_messages(r);
+	if (__atomic_load_n(&r->signalled, __ATOMIC_SEQ_CST))
+		others += hark__call_signals(r);
 	if (!hark__list_empty(&r->again))
 		take_up_again(r, rc > 0 && (rc & HARK_FULL));
 	callbacks = hark__dispatch(r);
+	if (r->wheel.pending > 0 && !hark__forked(r))
+		others += hark__call_timers(r);
 	if (hark__forked(r))
 		return -ECHILD; /* a callback forked, and this is the child */
-	return callbacks < 0 ? callbacks : messages + callbacks;
+	return callbacks < 0 ? callbacks : others + callbacks;
 }
 
 /* Is there a reason to go no further? */
@@ -227,7 +234,8 @@ int hark_reactor_turn(struct hark_reactor *r, int64_t timeout_ns)
 
 static bool alive(struct hark_reactor *r)
 {
-	return r->stats.handlers > 0 || hark__messages_waiting(r);
+	return r->stats.handlers > 0 || r->wheel.alive > 0 || r->stats.jobs > 0 ||
+	       r->stats.children > 0 || hark__messages_waiting(r);
 }
 
 int hark_reactor_run(struct hark_reactor *r)

@@ -5,7 +5,10 @@
 #include "sys/sys.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/event.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 const int hark__send_flags = 0;
@@ -68,4 +71,28 @@ bool hark__plain_tcp(int fd)
 {
 	(void)fd;
 	return false;
+}
+
+void hark__name_thread(const char *name)
+{
+	pthread_setname_np(name);
+}
+
+const bool hark__process_fd_inherited = false; /* no kqueue is */
+
+/* A kqueue of its own, which any backend can watch, with one event in it. */
+int hark__process_fd(pid_t pid)
+{
+	struct kevent change;
+	int fd = kqueue();
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	EV_SET(&change, (uintptr_t)pid, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, 0);
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && kevent(fd, &change, 1, NULL, 0, NULL) == 0)
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
 }

@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 const int hark__send_flags = MSG_NOSIGNAL;
@@ -51,4 +53,26 @@ bool hark__plain_tcp(int fd)
 	if (!option_is(fd, SO_PROTOCOL, IPPROTO_TCP))
 		return false;
 	return getsockopt(fd, IPPROTO_TCP, TCP_ULP, ulp, &len) == 0 && len == 0;
+}
+
+void hark__name_thread(const char *name)
+{
+	pthread_setname_np(pthread_self(), name);
+}
+
+const bool hark__process_fd_inherited = true;
+
+/* pidfd_open(2), of Linux 5.3; EPERM under some seccomp filters. A pidfd is close-on-exec. */
+int hark__process_fd(pid_t pid)
+{
+#ifdef SYS_pidfd_open
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0u);
+
+	if (fd >= 0)
+		return fd;
+	return errno == EPERM ? -ENOSYS : -errno;
+#else
+	(void)pid;
+	return -ENOSYS;
+#endif
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 /* Flags that every send carries so that it raises no SIGPIPE. */
 extern const int hark__send_flags;
@@ -20,6 +21,18 @@ int hark__pipe(int fds[2]);
 
 /* getenv(3), but NULL in a program that runs with more rights than its user. */
 const char *hark__getenv(const char *name);
+
+/* A descriptor, close-on-exec, that becomes readable when the process pid ends. Returns it, -ESRCH
+ * when pid has ended (or some systems: when it has ended and was not reaped), or -errno; -ENOSYS
+ * where there is no such thing. */
+int hark__process_fd(pid_t pid);
+
+/* Does a forked child have it too, to be closed there? (The number of one that is not inherited may
+ * by then be another file's.) */
+extern const bool hark__process_fd_inherited;
+
+/* Names the calling thread, where the system can. */
+void hark__name_thread(const char *name);
 
 /* Is it a TCP socket on which a short read means that the receive queue is empty, up to urgent
  * data? False where the system cannot tell. */
