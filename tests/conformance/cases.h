@@ -20,7 +20,11 @@
 	CASE(errors)      \
 	CASE(timeout)     \
 	CASE(stop)        \
+	CASE(timer)       \
+	CASE(signal)      \
 	CASE(message)     \
+	CASE(child)       \
+	CASE(worker)      \
 	CASE(fork)        \
 	CASE(starve)      \
 	CASE(embed)       \
