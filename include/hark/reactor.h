@@ -55,7 +55,7 @@ struct hark_stats {
 	uint64_t events;      /* readiness reported by the backend and taken */
 	uint64_t stale;       /* events of registrations that no longer exist, dropped */
 	uint64_t rebuilds;    /* kernel objects replaced because of such events */
-	uint64_t callbacks;   /* handle_x, handle_message and handle_timer calls */
+	uint64_t callbacks;   /* calls of handlers, messages, timers and signals' watchers */
 	uint64_t messages;    /* messages handled */
 	uint64_t timers;      /* timers called */
 	uint64_t signals;     /* watchers of signals called */
@@ -77,8 +77,9 @@ struct hark_stats {
 HARK_API int hark_reactor_new(struct hark_reactor **r, const struct hark_options *options);
 
 /* Frees r and detaches everything added to it or queued: a later remove or withdraw of one of
- * them does nothing. NULL does nothing. Inside a callback of r, everything is detached at once
- * and hark_reactor_run or hark_reactor_turn returns 0 after that callback. */
+ * them does nothing. Jobs that run are waited for (hark/worker.h). NULL does nothing. Inside a
+ * callback of r, everything is detached at once and hark_reactor_run or hark_reactor_turn returns
+ * 0 after that callback. */
 HARK_API void hark_reactor_free(struct hark_reactor *r);
 
 /* Runs turns until hark_reactor_stop, or until nothing is left that could produce an event: no
@@ -103,7 +104,8 @@ HARK_API void hark_reactor_stop(struct hark_reactor *r);
 /* In a forked child: gives r a kernel object and a waker of its own and registers everything
  * anew. Returns 0, or -errno with r as it was, to be tried again: -EMFILE, -ENOMEM, or -EBUSY from
  * a callback (which has to return first: the run or turn around it then answers -ECHILD in the
- * child). In the parent, or a second time, it does no harm. */
+ * child). Jobs and children of the parent are let go of: nobody would end them here. In the
+ * parent, or a second time, it does no harm. */
 HARK_API int hark_reactor_after_fork(struct hark_reactor *r);
 
 /* The time in nanoseconds of a monotonic clock. In a turn it is read at most once after the wait,

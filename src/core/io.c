@@ -6,9 +6,8 @@
  * file nor urgent data was reported, and once an EAGAIN has shown that nothing from before the
  * registration is left: elsewhere a read stops at a message, a record, ancillary data or the
  * urgent mark (also when its byte has been taken and nothing reports it any more), with more
- * behind. An EAGAIN from a send that names its receiver says
- * that this receiver is full; poll(2) may call the socket writable all the same, so that no edge
- * would follow. */
+ * behind. An EAGAIN from a send that names its receiver says that this receiver is full; poll(2)
+ * may call the socket writable all the same, so that no edge would follow. */
 #include "core/core.h"
 #include "sys/sys.h"
 #include <fcntl.h>

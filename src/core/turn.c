@@ -1,4 +1,4 @@
-/* turn.c - the turn: flush, wait, messages, dispatch.
+/* turn.c - the turn: flush, wait, messages, signals, dispatch, timers.
  *
  * The clock is read only for a turn that was given a finite time, while a timer is pending, or
  * when somebody asks. */
