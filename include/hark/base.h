@@ -36,11 +36,19 @@
 #define HARK_MS(n) ((int64_t)(n)*1000000)
 #define HARK_S(n) ((int64_t)(n)*1000000000)
 
+/* A deadline that does not come. */
+#define HARK_NEVER INT64_MAX
+
 /* What a descriptor may be ready for. A handler's handle_ready gets a set of these. */
 #define HARK_RECV 0x01u   /* recv, read or accept would not block: data, end of file, or an error */
 #define HARK_SEND 0x02u   /* send or write would not block: room, or an error */
 #define HARK_URGENT 0x04u /* out-of-band data: POLLPRI, select's third set */
 #define HARK_BROKEN 0x08u /* an error or a hang-up; a hint that a backend may omit */
+
+/* The struct of that type whose member is at `pointer`: in a timer's callback, say,
+ * HARK_CONTAINER(t, struct client, idle) is the client whose idle is t. */
+#define HARK_CONTAINER(pointer, type, member) \
+	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 /* Links of the reactor's lists inside the caller's objects; private. */
 struct hark_link {

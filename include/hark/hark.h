@@ -10,6 +10,7 @@
 #include <hark/message.h>
 #include <hark/reactor.h>
 #include <hark/signal.h>
+#include <hark/task.h>
 #include <hark/timer.h>
 #include <hark/worker.h>
 

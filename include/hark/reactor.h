@@ -18,11 +18,25 @@
 
 HARK_BEGIN_DECLS
 
+/* A callback that took long. */
+struct hark_slow {
+	const char *name; /* of the ops, as they were when it was called; NULL if they have none */
+
+	/* "recv", "send", "urgent", "ready" and "error" are handlers' callbacks; "message",
+	 * "timer", "signal"; "job" is a handle_done, "child" a handle_exit, "task" a task's code up
+	 * to its next await or its end, that included. A static string. */
+	const char *event;
+
+	int fd;     /* a handler's or task's, which may be closed by now; -1 for the others */
+	int64_t ns; /* how long it took; a handler's questions that follow it are part of it */
+};
+
 /* What hark_reactor_new may be told; zeroed members are the defaults. It is read during the call
  * only, but for what its members say. */
 struct hark_options {
-	/* The backend's name; NULL: the environment's HARK_BACKEND (ignored in a setuid program),
-	 * else the best that works here. */
+	/* The backend's name, or a chain of wrappers and a backend, "trace:epoll"; NULL: the
+	 * environment's HARK_BACKEND (ignored in a setuid program), else the best that works
+	 * here. */
 	const char *backend;
 
 	/* Ask every handler every turn, and report each one whose answer changed though nobody
@@ -39,11 +53,25 @@ struct hark_options {
 	 * the processor to make hark_post's latency a fraction of a wake-up. 0: never. */
 	int64_t spin_ns;
 
+	/* Report each callback that takes this many nanoseconds or more, and measure turns for
+	 * hark_stats. Costs a reading of the clock for each callback and a few for each turn. 0:
+	 * off; nothing is measured, and no clock read for it. */
+	int64_t slow_ns;
+
+	/* Called for each such callback, right after it, and may do all that the callback itself
+	 * may: add and remove, free what was called, free the reactor. It is not measured. Not
+	 * called after a callback that has freed the reactor, nor in a child that it has forked.
+	 * May be NULL: hark_stats.slow counts them too. */
+	void (*handle_slow)(struct hark_reactor *r, const struct hark_slow *slow);
+
 	/* Where hark_reactor_new puts, when it fails, the reason in words: a string that is always
 	 * terminated and is cut to why_size bytes. May be NULL. Emptied on success. */
 	char *why;
 	size_t why_size;
 };
+
+/* How many lengths hark_stats tells apart. */
+#define HARK_TURN_LENGTHS 24
 
 /* Counts since the reactor was made. */
 struct hark_stats {
@@ -65,12 +93,25 @@ struct hark_stats {
 	uint64_t handlers;    /* handlers added now */
 	uint64_t jobs;        /* jobs submitted and not yet done */
 	uint64_t children;    /* children watched */
+	uint64_t tasks;       /* tasks started and not yet ended */
+
+	/* Measured only with options.slow_ns, else 0. The share of time spent waiting is
+	 * waiting_ns / (waiting_ns + working_ns); time outside of run and turn is in neither. */
+	uint64_t slow;      /* callbacks that took slow_ns or more */
+	int64_t waiting_ns; /* in the waits of the backend, and spinning before them */
+	int64_t working_ns; /* in all else: mostly callbacks */
+
+	/* How many turns took how long, the wait left out: [0] less than a microsecond, [i] at
+	 * least 2^(i-1) and less than 2^i microseconds, the last 2^(HARK_TURN_LENGTHS - 2), about 4
+	 * seconds, and all longer. A turn is counted here when it ends. */
+	uint64_t turn_lengths[HARK_TURN_LENGTHS];
 };
 
 /* Makes a reactor; the caller frees it with hark_reactor_free. Every descriptor that it will need
  * is opened here. options may be NULL. Returns 0 and sets *r, or leaves *r alone and answers
- *   -ENOENT   no backend of that name is built in or registered
- *   -EINVAL   r is NULL, spin_ns is negative, or the name is no name: letters, digits, - and _
+ *   -ENOENT   no backend or wrapper of that name is built in or registered
+ *   -EINVAL   r is NULL, spin_ns or slow_ns is negative, or the name is none that a backend can
+ *             have (letters, digits, - and _), or no chain
  *   -errno    of what the system refused: -EMFILE, -ENFILE, -ENOMEM, -ENOSYS, -EPERM ...
  * A backend that was asked for by name is never replaced by another: options.why names those that
  * would work. Without a name, backends that do not work here are passed over. */
@@ -114,7 +155,7 @@ HARK_API int hark_reactor_after_fork(struct hark_reactor *r);
 HARK_API int64_t hark_reactor_now(struct hark_reactor *r);
 HARK_API int64_t hark_reactor_update(struct hark_reactor *r);
 
-/* The name of the backend; valid as long as r is. */
+/* The name of the backend, or of the whole chain; valid as long as r is. */
 HARK_API const char *hark_reactor_backend(const struct hark_reactor *r);
 
 /* A descriptor that polls readable when r has something to do, to embed r in another loop; -ENOTSUP

@@ -2,11 +2,12 @@
  *
  * The caller owns the timer; starting one allocates nothing and cannot fail. Times are
  * nanoseconds of the reactor's monotonic clock (hark_reactor_now). A timer is never early, and at
- * most one tick late, about an eighth of a millisecond, beyond what the machine itself is late.
- * Timers that come due together are called in the order of their deadlines, those of one deadline
- * in the order in which they were started, unless one was moved there. Those that are due
- * when a turn looks are called in it; one that a callback starts, even with 0, waits for the next
- * turn, so that timers cannot starve descriptors.
+ * most one tick late, about an eighth of a millisecond, beyond what callbacks and the machine make
+ * it. (The poll of macOS and the epoll of a Linux before 5.11 wait in whole milliseconds, and may
+ * add one.) Timers that come due together are called in the order of their deadlines, those of one
+ * deadline in the order in which they were started, unless one was moved there. Those that are due
+ * when a turn looks, after its descriptors, are called in it; one that a timer's callback starts,
+ * even with 0, waits for the next turn, so that timers cannot starve descriptors.
  *
  * Threads: the owner of the reactor only; in a debug build another thread is ignored and counted
  * in hark_stats.misuses. Any timer may be started, stopped and freed from any callback. */
@@ -74,7 +75,7 @@ HARK_API void hark_timer_stop(struct hark_timer *t);
 /* Is t started and not yet called (for a periodic one: started)? */
 HARK_API bool hark_timer_pending(const struct hark_timer *t);
 
-/* When t is due next, or INT64_MAX while it is not pending. */
+/* When t is due next, or HARK_NEVER while it is not pending. */
 HARK_API int64_t hark_timer_deadline(const struct hark_timer *t);
 
 HARK_END_DECLS

@@ -16,6 +16,7 @@ HARK_BEGIN_DECLS
 
 struct hark_pool;
 struct hark_job;
+struct hark_task;
 
 struct hark_job_ops {
 	/* On a thread of the pool; may block. It sees all that the submitting thread wrote before
@@ -43,6 +44,7 @@ struct hark_job {
 	struct hark_link hark_queue; /* the pool's, under its lock */
 	struct hark_link hark_link;  /* the reactor's */
 	struct hark_message hark_done;
+	struct hark_task *hark_waiter;
 	int hark_state;
 };
 

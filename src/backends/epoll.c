@@ -19,12 +19,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Small batches keep what a batch touches in the first-level cache. */
-#define BATCH 64
+/* Small batches keep what a batch touches in the first-level cache; but where all that is ready
+ * fits in a large one, that saves a wait. So a large one that was full is followed by small ones
+ * until one of them is not. */
+#define BATCH 128
+#define SMALL_BATCH 64
 
 struct epoll_state {
 	struct hark_port *up;
 	int fd;
+	int batch; /* of the next wait */
 	bool no_pwait2;
 };
 
@@ -33,6 +37,7 @@ static int epoll_open(void *state, struct hark_port *up)
 	struct epoll_state *s = state;
 
 	s->up = up;
+	s->batch = BATCH;
 	s->fd = epoll_create1(EPOLL_CLOEXEC);
 	return s->fd < 0 ? -errno : 0;
 }
@@ -108,15 +113,15 @@ static int wait_once(struct epoll_state *s, struct epoll_event *events,
                      const struct timespec *timeout)
 {
 	if (timeout == NULL)
-		return epoll_wait(s->fd, events, BATCH, -1);
+		return epoll_wait(s->fd, events, s->batch, -1);
 	if (timeout->tv_nsec % 1000000 != 0 && !s->no_pwait2) {
-		int n = pwait2(s->fd, events, BATCH, timeout);
+		int n = pwait2(s->fd, events, s->batch, timeout);
 
 		if (n >= 0 || (errno != ENOSYS && errno != EPERM))
 			return n;
 		s->no_pwait2 = true;
 	}
-	return epoll_wait(s->fd, events, BATCH, milliseconds(timeout));
+	return epoll_wait(s->fd, events, s->batch, milliseconds(timeout));
 }
 
 static int epoll_wait_events(void *state, const struct timespec *timeout)
@@ -124,10 +129,11 @@ static int epoll_wait_events(void *state, const struct timespec *timeout)
 	struct epoll_state *s = state;
 	struct epoll_event events[BATCH];
 	int n = wait_once(s, events, timeout);
-	int result = n == BATCH ? HARK_FULL : 0;
+	int result = n == s->batch ? HARK_FULL : 0;
 
 	if (n < 0)
 		return -errno;
+	s->batch = result == HARK_FULL ? SMALL_BATCH : BATCH;
 	for (int i = 0; i < n; i++) {
 		int fd = (int)(uint32_t)events[i].data.u64;
 		uint32_t generation = (uint32_t)(events[i].data.u64 >> 32);

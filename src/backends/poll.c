@@ -7,12 +7,12 @@
  * - POLLHUP and POLLERR are reported whatever was asked, so what wants nothing has no entry.
  * - A descriptor that was closed without being removed is POLLNVAL at each call. epoll and kqueue
  *   forget such a one; so does this, until its interest changes.
- * - The timeout is in milliseconds, in an int. (ppoll, in nanoseconds, is missing on macOS.) */
+ * - Only ppoll waits for less than a millisecond, and macOS has none (sys.h). */
 #include "core/port.h"
+#include "sys/sys.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdlib.h>
 
 struct poll_state {
@@ -104,20 +104,10 @@ static void forget_closed(struct poll_state *s)
 			leave(s, hark__slot(s->up, s->entries[i].fd));
 }
 
-/* Whole milliseconds, rounded up. */
-static int milliseconds(const struct timespec *timeout)
-{
-	if (timeout == NULL)
-		return -1;
-	if (timeout->tv_sec >= INT_MAX / 1000)
-		return INT_MAX;
-	return (int)(timeout->tv_sec * 1000 + (timeout->tv_nsec + 999999) / 1000000);
-}
-
 static int poll_wait(void *state, const struct timespec *timeout)
 {
 	struct poll_state *s = state;
-	int left = poll(s->entries, (nfds_t)s->count, milliseconds(timeout));
+	int left = hark__ppoll(s->entries, (nfds_t)s->count, timeout);
 	bool closed = false;
 
 	if (left < 0)

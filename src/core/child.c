@@ -40,6 +40,8 @@ static void detach(struct hark_child *c)
 /* Tells c if its child has ended. Returns false if it runs. */
 static bool look(struct hark_child *c)
 {
+	struct hark_reactor *r = c->hark_reactor;
+	const char *name = c->ops->name;
 	int status = 0;
 	pid_t pid;
 
@@ -52,6 +54,8 @@ static bool look(struct hark_child *c)
 		status = -errno;
 	detach(c);
 	c->ops->handle_exit(c, status);
+	if (hark__measures(r))
+		hark__called(r, name, "child", -1);
 	return true;
 }
 

@@ -8,6 +8,8 @@
  *   io.c        the verbs                   report.c    stats, audit and dump
  *   timer.c     timers                      signal.c    signals
  *   worker.c    pools of threads            child.c     child processes
+ *   task.c      straight-line code that waits
+ *   chain.c     wrappers before a backend   slow.c      measuring callbacks
  */
 #ifndef HARK_CORE_H
 #define HARK_CORE_H
@@ -27,6 +29,7 @@
 #define HARK__ALWAYS 0x01u  /* the kernel refused it as always ready: it is so, in user space */
 #define HARK__DISARM 0x02u  /* unwanted edges came: unwanted directions leave at the next flush */
 #define HARK__EMPTIED 0x04u /* registered with edges, and found empty since */
+#define HARK__SPENT 0x08u   /* what is armed has been used up: to be armed again if still wanted */
 #define HARK__IDLE_SHIFT 4  /* HARK_RECV | HARK_SEND: had an unwanted edge, not wanted since */
 
 /* hark_handler.hark_flags */
@@ -49,40 +52,64 @@
 #define HARK__TURNS_SHIFT 16      /* 3 bits: how often it turned to edges */
 #define HARK__TURNS_MAX 5u        /* once, and back four times */
 #define HARK__GLUE 0x80000u       /* it has handle_ready */
-#define HARK__ERROR_SHIFT 20      /* 12 bits: the errno with which the kernel refused it */
-#define HARK__ERROR_MASK 0xfff00000u
+#define HARK__WRAPPED 0x100000u   /* its verbs go through a chain */
+#define HARK__ERROR_SHIFT 21      /* 11 bits: the errno with which the kernel refused it */
+#define HARK__ERROR_MASK 0xffe00000u
 
 /* How long one wait of a backend may be asked to last: no system rejects a day. */
 #define HARK__WAIT_MAX HARK_S(86400)
 
+/* After how many sleeps a reactor with timers looks whether it has become busy. */
+#define HARK__LULL 16u
+
+/* Cache lines are fetched in pairs. */
+#define HARK__APART 128
+
 /* How many turns what is still ready may be put off in favour of what has just become so. */
 #define HARK__HOLD_MAX 7u
+
+/* What a hark_task_run waits for, and on its stack. */
+struct hark__until {
+	struct hark_task *task; /* NULL once it has ended */
+	bool over;
+	ssize_t result;
+};
 
 struct hark_reactor {
 	struct hark_port port;
 	const struct hark_backend *backend;
-	void *state; /* the backend's */
-	void *spare; /* the same size, for the next kernel object */
+	void *state;               /* the backend's */
+	void *spare;               /* the same size, for the next kernel object */
+	struct hark__chain *chain; /* what backend is the face of, or NULL */
 
 	struct hark_link again;       /* ready since an earlier turn, in user space */
 	struct hark_handler *current; /* inside its callback; NULL once that removed it */
 	unsigned held;                /* turns for which `again` has been put off */
+	unsigned lull;                /* rounds in which to sleep without a look at what is ready */
 
-	struct hark_link messages;  /* taken from the inbox, in order */
-	struct hark_link handling;  /* those that are being handled in this turn */
+	struct hark_link messages; /* taken from the inbox, in order */
+	struct hark_link handling; /* those that are being handled in this turn */
+	bool posted_to;            /* somebody has had to wake it */
+
+	/* What others write is apart from what the owner writes all the time: for a cache line of
+	 * both, each would wait for the other. */
+	char apart_before[HARK__APART];
 	struct hark_message *inbox; /* atomic: posted, latest first */
 	int sleeping;               /* atomic: a post must wake */
-	bool posted_to;             /* somebody has had to wake it */
 	int stopped;                /* atomic */
+	int signalled;              /* atomic: a signal that is watched has been delivered */
+	char apart_behind[HARK__APART];
+
 	struct hark__waker waker;
 	struct hark_handler waking; /* watches the waker */
 
 	struct hark__wheel wheel;
 	struct hark_link signals;     /* watchers of signals ... */
 	struct hark_link signals_due; /* and those not yet looked at in this turn */
-	int signalled;                /* atomic: one of them has been delivered */
 	struct hark_link jobs;        /* submitted and not yet done */
 	struct hark_link children;    /* watched */
+	struct hark_link tasks;       /* started and not yet ended */
+	struct hark__until *until;    /* while running: what ends the run; or NULL */
 
 	bool running; /* atomic, for the check in debug builds */
 	bool freed;   /* hark_reactor_free was called from a callback */
@@ -96,12 +123,28 @@ struct hark_reactor {
 	void (*handle_audit)(struct hark_reactor *r, struct hark_handler *h, unsigned known,
 	                     unsigned wanted);
 	int64_t spin_ns;
+
+	int64_t slow_ns; /* 0: nothing is measured */
+	int64_t mark;    /* up to here the time is accounted for */
+	void (*handle_slow)(struct hark_reactor *r, const struct hark_slow *slow);
 	struct hark_stats stats;
+	char why[128]; /* what the backend said when it did not open */
 };
 
 /* registry.c */
 int hark__open_backend(struct hark_reactor *r, const struct hark_options *options);
 void hark__close_backend(struct hark_reactor *r);
+
+const struct hark_backend *hark__find_backend(const char *name);
+
+/* chain.c */
+int hark__chain_make(struct hark_reactor *r, const char *name, char *why, size_t size);
+const struct hark_backend *hark__chain_face(const struct hark_reactor *r);
+int hark__chain_open(struct hark_reactor *r, const char **failed);
+void hark__chain_close(struct hark_reactor *r);
+void hark__chain_free(struct hark_reactor *r);
+bool hark__chain_has_io(const struct hark_reactor *r);
+ssize_t hark__chain_io(struct hark_reactor *r, struct hark_io *io, bool *asked);
 
 /* reactor.c */
 void hark__destroy(struct hark_reactor *r);
@@ -121,6 +164,9 @@ unsigned hark__nature(const struct hark_handler_ops *ops);
 void hark__update(struct hark_reactor *r, struct hark_slot *slot, struct hark_handler *h);
 void hark__flush(struct hark_reactor *r);
 
+/* io.c */
+ssize_t hark__system_io(const struct hark_io *io);
+
 /* dispatch.c */
 int hark__dispatch(struct hark_reactor *r);
 
@@ -137,6 +183,9 @@ int hark__rebuild(struct hark_reactor *r);
 
 /* turn.c */
 int64_t hark__clock(struct hark_reactor *r);
+int hark__turn(struct hark_reactor *r, int64_t timeout_ns, bool *over);
+enum { HARK__NOTHING_LEFT, HARK__STOPPED, HARK__FREED };
+int hark__run(struct hark_reactor *r, struct hark__until *until);
 
 /* timer.c */
 void hark__timers_init(struct hark__wheel *w);
@@ -156,12 +205,38 @@ void hark__detach_children(struct hark_reactor *r);
 /* worker.c */
 void hark__detach_jobs(struct hark_reactor *r);
 
+/* task.c */
+struct hark_task;
+void hark__job_ended(struct hark_task *t, int error);
+const char *hark__handler_name(const struct hark_handler *h);
+void hark__dump_tasks(const struct hark_reactor *r, FILE *to);
+void hark__detach_tasks(struct hark_reactor *r);
+
 /* report.c */
 void hark__audit(struct hark_reactor *r);
+
+/* slow.c: called only if hark__measures says so */
+void hark__mark(struct hark_reactor *r);
+void hark__worked(struct hark_reactor *r);
+void hark__waited(struct hark_reactor *r);
+void hark__called(struct hark_reactor *r, const char *name, const char *event, int fd);
+void hark__turned(struct hark_reactor *r, int64_t length_ns);
+void hark__dump_turns(const struct hark_reactor *r, FILE *to);
+
+static inline bool hark__measures(const struct hark_reactor *r)
+{
+	return r->slow_ns > 0;
+}
 
 static inline bool hark__forked(const struct hark_reactor *r)
 {
 	return r->forks != hark__forks;
+}
+
+/* Inside a turn that has read the clock? Then r->now is what hark_reactor_now gives. */
+static inline bool hark__time_is_known(const struct hark_reactor *r)
+{
+	return r->running && r->now_read;
 }
 
 /* Is the caller inside a callback of r, or another thread inside its run? A child that was forked

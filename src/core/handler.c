@@ -36,7 +36,8 @@ int hark__attach(struct hark_reactor *r, struct hark_handler *h)
 	}
 	slot->handler = h;
 	h->hark_reactor = r;
-	h->hark_flags = (h->hark_flags & HARK__INTERNAL) | hark__nature(h->ops);
+	h->hark_flags = (h->hark_flags & HARK__INTERNAL) | hark__nature(h->ops) |
+	                (hark__chain_has_io(r) ? HARK__WRAPPED : 0);
 	hark__update(r, slot, h);
 	return 0;
 }

@@ -142,7 +142,9 @@ static int arm(struct hark_reactor *r, struct hark_slot *slot, struct hark_handl
 		slot->generation++;
 		slot->word = 0;
 	}
-	r->stats.changes++;
+	/* To arm again what was used up is no change. */
+	if (slot->armed != want)
+		r->stats.changes++;
 	return r->backend->modify(r->state, h->fd, slot, want);
 }
 
@@ -153,7 +155,7 @@ static void change(struct hark_reactor *r, struct hark_slot *slot, struct hark_h
 	int error;
 
 	slot->flags &= (uint8_t)~HARK__DISARM;
-	if (changed == 0)
+	if (changed == 0 && !(slot->flags & HARK__SPENT))
 		return;
 	error = arm(r, slot, h, want);
 	if (error == -ENOENT && slot->armed != 0) {
@@ -196,6 +198,14 @@ void hark__flush(struct hark_reactor *r)
 	}
 }
 
+bool hark__ready_elsewhere(struct hark_port *up, int fd, uint32_t generation, unsigned events)
+{
+	if (up->layer != NULL)
+		return hark__layer_ready(up->layer, fd, generation, events);
+	up->stale++;
+	return false;
+}
+
 void hark__ready_rare(struct hark_port *up, struct hark_slot *slot, unsigned events)
 {
 	struct hark_reactor *r = hark__container(up, struct hark_reactor, port);
@@ -204,7 +214,7 @@ void hark__ready_rare(struct hark_port *up, struct hark_slot *slot, unsigned eve
 	if (events & (HARK_RDHUP | HARK_URGENT | HARK_BROKEN))
 		h->hark_flags |= HARK__PARTIAL;
 	if (events & HARK_SPENT)
-		slot->armed = 0;
+		slot->flags |= HARK__SPENT;
 	if (events & (HARK_BROKEN | HARK_SPENT))
 		hark__change(r, h);
 }
@@ -234,8 +244,13 @@ void hark__ready_unwanted(struct hark_port *up, struct hark_slot *slot, unsigned
 void hark_refuse(struct hark_port *up, int fd, uint32_t generation, int error)
 {
 	struct hark_reactor *r = hark__container(up, struct hark_reactor, port);
-	struct hark_slot *slot = hark__slot(up, fd);
+	struct hark_slot *slot;
 
+	if (up->layer != NULL) {
+		hark__layer_refuse(up->layer, fd, generation, error);
+		return;
+	}
+	slot = hark__slot(up, fd);
 	if (slot == NULL || slot->generation != generation || slot->armed == 0) {
 		up->stale++;
 		return;

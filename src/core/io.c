@@ -11,6 +11,7 @@
 #include "core/core.h"
 #include "sys/sys.h"
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #define ELSEWHERE (MSG_PEEK | MSG_OOB | HARK__ERRQUEUE)
@@ -39,7 +40,7 @@ static bool plain_tcp(struct hark_handler *h)
 	return h->hark_flags & HARK__TCP;
 }
 
-static bool short_read_drains(struct hark_handler *h)
+static inline bool short_read_drains(struct hark_handler *h)
 {
 	struct hark_reactor *r = h->hark_reactor;
 
@@ -48,10 +49,10 @@ static bool short_read_drains(struct hark_handler *h)
 	       plain_tcp(h);
 }
 
-static ssize_t receive_failed(struct hark_handler *h, int error, int flags)
+static ssize_t receive_failed(struct hark_handler *h, ssize_t error, int flags)
 {
-	if (error != EAGAIN && error != EWOULDBLOCK)
-		return -error;
+	if (error != -EAGAIN && error != -EWOULDBLOCK)
+		return error;
 	if (!(flags & ELSEWHERE)) {
 		h->hark_flags |= HARK__SOCKET;
 		not_ready(h, HARK_RECV);
@@ -65,7 +66,7 @@ static inline ssize_t received(struct hark_handler *h, ssize_t n, size_t len, in
 {
 	h->hark_flags |= HARK__USED_RECV | (flags & MSG_OOB ? HARK__PARTIAL : 0);
 	if (n < 0)
-		return receive_failed(h, errno, flags);
+		return receive_failed(h, n, flags);
 	h->hark_flags |= HARK__SOCKET;
 	if ((size_t)n < len && n > 0 && short_read_drains(h))
 		not_ready(h, HARK_RECV);
@@ -74,21 +75,19 @@ static inline ssize_t received(struct hark_handler *h, ssize_t n, size_t len, in
 
 static ssize_t sent(struct hark_handler *h, ssize_t n, bool addressed)
 {
-	int error = errno;
-
 	h->hark_flags |= HARK__USED_SEND;
 	if (n >= 0) {
 		h->hark_flags |= HARK__SOCKET;
 		return n;
 	}
-	if (error == EAGAIN || error == EWOULDBLOCK) {
+	if (n == -EAGAIN || n == -EWOULDBLOCK) {
 		h->hark_flags |= HARK__SOCKET | (addressed ? HARK__NEVER_EDGES : 0);
 		if (addressed && h->hark_reactor != NULL)
 			hark__change(h->hark_reactor, h);
 		not_ready(h, HARK_SEND);
 		return -EAGAIN;
 	}
-	return -error;
+	return n;
 }
 
 static void before_send(struct hark_handler *h)
@@ -99,64 +98,197 @@ static void before_send(struct hark_handler *h)
 	}
 }
 
+static inline ssize_t negated(ssize_t n)
+{
+	return n < 0 ? -errno : n;
+}
+
+/* In each verb below `verb` is a constant, and what is left of this is its system call. */
+static inline __attribute__((always_inline)) ssize_t system_call(const struct hark_io *io)
+{
+	switch (io->verb) {
+	case HARK_VERB_RECV:
+		return negated(recv(io->fd, io->buf, io->len, io->flags));
+	case HARK_VERB_SEND:
+		return negated(send(io->fd, io->buf, io->len, io->flags));
+	case HARK_VERB_RECVFROM:
+		return negated(
+			recvfrom(io->fd, io->buf, io->len, io->flags, io->addr, io->addrlen));
+	case HARK_VERB_SENDTO:
+		return negated(sendto(io->fd, io->buf, io->len, io->flags, io->addr,
+		                      io->addrlen != NULL ? *io->addrlen : 0));
+	case HARK_VERB_RECVMSG:
+		return negated(recvmsg(io->fd, io->msg, io->flags));
+	case HARK_VERB_SENDMSG:
+		return negated(sendmsg(io->fd, io->msg, io->flags));
+	case HARK_VERB_READ:
+		return negated(read(io->fd, io->buf, io->len));
+	case HARK_VERB_WRITE:
+		return negated(write(io->fd, io->buf, io->len));
+	case HARK_VERB_ACCEPT:
+		return hark__accept(io->fd, io->addr, io->addrlen);
+	}
+	return -EINVAL;
+}
+
+ssize_t hark__system_io(const struct hark_io *io)
+{
+	return system_call(io);
+}
+
+/* Do h's verbs go through a chain? */
+static inline bool wrapped(const struct hark_handler *h)
+{
+	return __builtin_expect(h->hark_flags & HARK__WRAPPED, 0) && h->hark_reactor != NULL;
+}
+
+/* Out of the way of all the others. */
+static __attribute__((cold, noinline)) ssize_t by_chain(struct hark_handler *h, struct hark_io *io)
+{
+	bool asked;
+
+	return hark__chain_io(h->hark_reactor, io, &asked);
+}
+
+/* What a short read is measured by is what the chain has made of the length. That it is drained a
+ * wrapper may say of its own accord, and then the socket has not been found empty. */
+static __attribute__((cold, noinline)) ssize_t received_by_chain(struct hark_handler *h,
+                                                                 struct hark_io *io, int flags)
+{
+	bool asked;
+	ssize_t n = hark__chain_io(h->hark_reactor, io, &asked);
+
+	if (n == -EAGAIN && !asked) {
+		h->hark_flags |= HARK__USED_RECV;
+		not_ready(h, HARK_RECV);
+		return n;
+	}
+	return received(h, n, flags == 0 ? io->len : 0, flags);
+}
+
+/* Only a copy has its address taken, so that without a chain `io` is never in memory. */
+static inline __attribute__((always_inline)) ssize_t perform(struct hark_handler *h,
+                                                             struct hark_io io)
+{
+	io.fd = h->fd;
+	if (wrapped(h)) {
+		struct hark_io copy = io;
+
+		return by_chain(h, &copy);
+	}
+	return system_call(&io);
+}
+
+/* flags are the caller's, io.flags those of the call. */
+static inline __attribute__((always_inline)) ssize_t receive(struct hark_handler *h,
+                                                             struct hark_io io, int flags)
+{
+	io.fd = h->fd;
+	if (wrapped(h)) {
+		struct hark_io copy = io;
+
+		return received_by_chain(h, &copy, flags);
+	}
+	return received(h, system_call(&io), flags == 0 ? io.len : 0, flags);
+}
+
 ssize_t hark_recv(struct hark_handler *h, void *buf, size_t len)
 {
-	return received(h, recv(h->fd, buf, len, MSG_DONTWAIT), len, 0);
+	const struct hark_io io = {
+		.verb = HARK_VERB_RECV, .flags = MSG_DONTWAIT, .buf = buf, .len = len};
+
+	return receive(h, io, 0);
 }
 
 ssize_t hark_recvfrom(struct hark_handler *h, void *buf, size_t len, int flags,
                       struct sockaddr *addr, socklen_t *addrlen)
 {
-	ssize_t n = recvfrom(h->fd, buf, len, flags | MSG_DONTWAIT, addr, addrlen);
+	const struct hark_io io = {
+		.verb = HARK_VERB_RECVFROM,
+		.flags = flags | MSG_DONTWAIT,
+		.buf = buf,
+		.len = len,
+		.addr = addr,
+		.addrlen = addrlen,
+	};
 
-	return received(h, n, flags == 0 ? len : 0, flags);
+	return receive(h, io, flags);
 }
 
 ssize_t hark_recvmsg(struct hark_handler *h, struct msghdr *msg, int flags)
 {
-	return received(h, recvmsg(h->fd, msg, flags | MSG_DONTWAIT), 0, flags);
+	const struct hark_io io = {
+		.verb = HARK_VERB_RECVMSG, .flags = flags | MSG_DONTWAIT, .msg = msg};
+
+	return receive(h, io, flags);
+}
+
+/* For what is only to be read: a hark_io serves both directions. */
+static inline void *writable(const void *pointer)
+{
+	void *same;
+
+	memcpy(&same, &pointer, sizeof same);
+	return same;
 }
 
 ssize_t hark_send(struct hark_handler *h, const void *buf, size_t len)
 {
+	const struct hark_io io = {
+		.verb = HARK_VERB_SEND,
+		.flags = MSG_DONTWAIT | hark__send_flags,
+		.buf = writable(buf),
+		.len = len,
+	};
+
 	before_send(h);
-	return sent(h, send(h->fd, buf, len, MSG_DONTWAIT | hark__send_flags), false);
+	return sent(h, perform(h, io), false);
 }
 
 ssize_t hark_sendto(struct hark_handler *h, const void *buf, size_t len, int flags,
                     const struct sockaddr *addr, socklen_t addrlen)
 {
+	const struct hark_io io = {
+		.verb = HARK_VERB_SENDTO,
+		.flags = flags | MSG_DONTWAIT | hark__send_flags,
+		.buf = writable(buf),
+		.len = len,
+		.addr = writable(addr),
+		.addrlen = &addrlen,
+	};
+
 	before_send(h);
-	return sent(h,
-	            sendto(h->fd, buf, len, flags | MSG_DONTWAIT | hark__send_flags, addr, addrlen),
-	            addr != NULL);
+	return sent(h, perform(h, io), addr != NULL);
 }
 
 ssize_t hark_sendmsg(struct hark_handler *h, const struct msghdr *msg, int flags)
 {
+	const struct hark_io io = {
+		.verb = HARK_VERB_SENDMSG,
+		.flags = flags | MSG_DONTWAIT | hark__send_flags,
+		.msg = writable(msg),
+	};
+
 	before_send(h);
-	return sent(h, sendmsg(h->fd, msg, flags | MSG_DONTWAIT | hark__send_flags),
-	            msg->msg_name != NULL);
+	return sent(h, perform(h, io), msg->msg_name != NULL);
 }
 
 /* No bookkeeping: a callback that uses these stays level-triggered. */
 ssize_t hark_read(struct hark_handler *h, void *buf, size_t len)
 {
-	ssize_t n = read(h->fd, buf, len);
-
-	return n < 0 ? -errno : n;
+	return perform(h, (struct hark_io){.verb = HARK_VERB_READ, .buf = buf, .len = len});
 }
 
 ssize_t hark_write(struct hark_handler *h, const void *buf, size_t len)
 {
-	ssize_t n = write(h->fd, buf, len);
+	const struct hark_io io = {.verb = HARK_VERB_WRITE, .buf = writable(buf), .len = len};
 
-	return n < 0 ? -errno : n;
+	return perform(h, io);
 }
 
-int hark_accept(struct hark_handler *h, struct sockaddr *addr, socklen_t *len)
+int hark_accept(struct hark_handler *h, struct sockaddr *addr, socklen_t *addrlen)
 {
-	int fd;
+	const struct hark_io io = {.verb = HARK_VERB_ACCEPT, .addr = addr, .addrlen = addrlen};
 
 	if (!(h->hark_flags & HARK__PREPARED)) {
 		int flags = fcntl(h->fd, F_GETFL);
@@ -165,7 +297,5 @@ int hark_accept(struct hark_handler *h, struct sockaddr *addr, socklen_t *len)
 			return -errno;
 		h->hark_flags |= HARK__PREPARED;
 	}
-	fd = hark__accept(h->fd, addr, len);
-	errno = fd < 0 ? -fd : 0;
-	return (int)received(h, fd < 0 ? -1 : fd, 0, 0);
+	return (int)receive(h, io, 0);
 }

@@ -7,8 +7,7 @@
 
 #include <hark/base.h>
 
-#define hark__container(link, type, member) \
-	((type *)(void *)((char *)(link)-offsetof(type, member)))
+#define hark__container HARK_CONTAINER
 
 static inline void hark__list_init(struct hark_link *list)
 {

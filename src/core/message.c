@@ -9,8 +9,13 @@
  * the two sees the other: either the owner does not sleep, or the producer wakes it. Whoever
  * takes `sleeping` back to 0 writes the wake, so there is one write for each sleep.
  *
+ * An owner that finds messages before it would sleep does not set it at all, so that a flood of
+ * them is not slowed down by wakes.
+ *
  * That store is a fence, which a reactor that nobody posts to need not pay at each wait: it begins
- * marked as sleeping and is left so, until the first post wakes it, perhaps needlessly. */
+ * marked as sleeping and is left so, until the first post wakes it, perhaps needlessly.
+ *
+ * tests/model/wake.pml is the proof, and is to be changed with this. */
 #include "core/core.h"
 
 void hark_message_init(struct hark_message *m,
@@ -82,6 +87,8 @@ int hark__handle_messages(struct hark_reactor *r)
 
 	collect(r);
 	hark__append_all(&r->handling, &r->messages);
+	if (hark__measures(r))
+		hark__worked(r);
 	while (!hark__list_empty(&r->handling) && !hark__forked(r)) {
 		struct hark_message *m = of_link(r->handling.next);
 		void (*handle_message)(struct hark_message * m, struct hark_reactor * r) =
@@ -91,6 +98,8 @@ int hark__handle_messages(struct hark_reactor *r)
 		count++;
 		r->stats.messages++;
 		handle_message(m, r);
+		if (hark__measures(r))
+			hark__called(r, NULL, "message", -1);
 	}
 	/* In a child that a callback has forked, the rest waits for hark_reactor_after_fork. */
 	hark__append_all(&r->handling, &r->messages);

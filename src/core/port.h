@@ -12,6 +12,7 @@
 extern const struct hark_backend hark__select;
 extern const struct hark_backend hark__poll;
 extern const struct hark_backend hark__epoll;
+extern const struct hark_backend hark__io_uring;
 extern const struct hark_backend hark__kqueue;
 
 #define HARK__DIRECTIONS (HARK_RECV | HARK_SEND | HARK_URGENT)
@@ -23,27 +24,39 @@ struct hark_port {
 	struct hark_link changes; /* handlers whose registration is to be looked at before a wait */
 	uint64_t events;          /* reports taken */
 	uint64_t stale;           /* reports dropped */
+	struct hark__layer *layer; /* whose it is, if a chain's: then it has no slots; else NULL */
 };
 
-/* The rest of hark__ready: for events other than plain readiness, and for edges of which nothing
- * is wanted (interest.c). */
+/* chain.c */
+struct hark_slot *hark__layer_slot(struct hark__layer *layer, int fd);
+bool hark__layer_ready(struct hark__layer *layer, int fd, uint32_t generation, unsigned events);
+void hark__layer_refuse(struct hark__layer *layer, int fd, uint32_t generation, int error);
+
+/* The rest of hark__ready: for what is stale or goes to a wrapper, for events other than plain
+ * readiness, and for edges of which nothing is wanted (interest.c). Inlined into a backend's loop,
+ * the first would cost those registers that have no wrapper. */
+bool hark__ready_elsewhere(struct hark_port *up, int fd, uint32_t generation, unsigned events)
+	__attribute__((cold, noinline));
 void hark__ready_rare(struct hark_port *up, struct hark_slot *slot, unsigned events);
 void hark__ready_unwanted(struct hark_port *up, struct hark_slot *slot, unsigned events);
 
 static inline struct hark_slot *hark__slot(struct hark_port *up, int fd)
 {
-	return (unsigned)fd < (unsigned)up->slot_count ? &up->slots[fd] : NULL;
+	if ((unsigned)fd < (unsigned)up->slot_count)
+		return &up->slots[fd];
+	return up->layer != NULL ? hark__layer_slot(up->layer, fd) : NULL;
 }
 
 static inline bool hark__ready(struct hark_port *up, int fd, uint32_t generation, unsigned events)
 {
-	struct hark_slot *slot = hark__slot(up, fd);
+	struct hark_slot *slot;
 	struct hark_handler *h;
 
-	if (slot == NULL || slot->generation != generation || slot->armed == 0) {
-		up->stale++;
-		return false;
-	}
+	if ((unsigned)fd >= (unsigned)up->slot_count)
+		return hark__ready_elsewhere(up, fd, generation, events);
+	slot = &up->slots[fd];
+	if (slot->generation != generation || slot->armed == 0)
+		return hark__ready_elsewhere(up, fd, generation, events);
 	up->events++;
 	h = slot->handler;
 	slot->ready |= events & (HARK__DIRECTIONS | HARK_BROKEN);

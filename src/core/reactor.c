@@ -40,6 +40,16 @@ static int open_all(struct hark_reactor *r, const struct hark_options *options)
 	return error;
 }
 
+/* What is wrong with the arguments, or NULL. */
+static const char *mistake(struct hark_reactor **out, const struct hark_options *options)
+{
+	if (out == NULL)
+		return "no place for the reactor";
+	if (options->spin_ns < 0)
+		return "spin_ns is negative";
+	return options->slow_ns < 0 ? "slow_ns is negative" : NULL;
+}
+
 int hark_reactor_new(struct hark_reactor **out, const struct hark_options *options)
 {
 	static const struct hark_options defaults;
@@ -49,9 +59,8 @@ int hark_reactor_new(struct hark_reactor **out, const struct hark_options *optio
 	if (options == NULL)
 		options = &defaults;
 	hark__why(options, "%s", "");
-	if (out == NULL || options->spin_ns < 0) {
-		hark__why(options,
-		          out == NULL ? "no place for the reactor" : "spin_ns is negative");
+	if (mistake(out, options) != NULL) {
+		hark__why(options, "%s", mistake(out, options));
 		return -EINVAL;
 	}
 	r = calloc(1, sizeof *r);
@@ -66,12 +75,15 @@ int hark_reactor_new(struct hark_reactor **out, const struct hark_options *optio
 	hark__list_init(&r->handling);
 	hark__list_init(&r->jobs);
 	hark__list_init(&r->children);
+	hark__list_init(&r->tasks);
 	hark__list_init(&r->signals);
 	hark__list_init(&r->signals_due);
 	hark__timers_init(&r->wheel);
 	r->audit = options->audit;
 	r->handle_audit = options->handle_audit;
 	r->spin_ns = options->spin_ns;
+	r->slow_ns = options->slow_ns;
+	r->handle_slow = options->handle_slow;
 	r->forks = hark__forks;
 	r->sleeping = 1;
 	error = open_all(r, options);
@@ -87,6 +99,7 @@ int hark_reactor_new(struct hark_reactor **out, const struct hark_options *optio
 /* Lets go of everything that is the caller's. */
 static void detach_all(struct hark_reactor *r)
 {
+	hark__detach_tasks(r);
 	hark__detach_children(r);
 	for (int fd = 0; fd < r->port.slot_count; fd++)
 		if (r->port.slots[fd].handler != NULL)

@@ -60,11 +60,11 @@ static const char *mode(const struct hark_slot *slot)
 
 static void dump_handler(const struct hark_slot *slot, int fd, FILE *to)
 {
-	const struct hark_handler *h = slot->handler;
+	const char *name = hark__handler_name(slot->handler);
 	char want[4], armed[4], ready[4];
 
 	fprintf(to, "  fd %d %s: wants %s, armed %s, ready %s, %s%s\n", fd,
-	        h->ops->name != NULL ? h->ops->name : "(no name)", directions(slot->want, want),
+	        name != NULL ? name : "(no name)", directions(slot->want, want),
 	        directions(slot->armed, armed), directions(slot->ready, ready), mode(slot),
 	        fcntl(fd, F_GETFD) < 0 ? ", closed without being removed" : "");
 }
@@ -92,6 +92,9 @@ void hark_reactor_dump(const struct hark_reactor *r, FILE *to)
 		fprintf(to, "  timers: %llu pending, %llu of them in the background\n",
 		        (unsigned long long)r->wheel.pending,
 		        (unsigned long long)(r->wheel.pending - r->wheel.alive));
+	hark__dump_tasks(r, to);
 	dump_signals(&r->signals, to);
 	dump_signals(&r->signals_due, to);
+	if (hark__measures(r))
+		hark__dump_turns(r, to);
 }

@@ -178,6 +178,7 @@ int hark__call_signals(struct hark_reactor *r)
 	while (!hark__list_empty(&r->signals_due) && !hark__forked(r)) {
 		struct hark_link *link = r->signals_due.next;
 		struct hark_signal *s = hark__container(link, struct hark_signal, hark_link);
+		const char *name = s->ops->name;
 		unsigned count = __atomic_exchange_n(&s->hark_count, 0, __ATOMIC_SEQ_CST);
 
 		hark__unlink(link);
@@ -186,6 +187,8 @@ int hark__call_signals(struct hark_reactor *r)
 			continue;
 		callbacks++;
 		s->ops->handle_signal(s, count);
+		if (hark__measures(r))
+			hark__called(r, name, "signal", -1);
 	}
 	r->stats.signals += (uint64_t)callbacks;
 	return callbacks;

@@ -1,7 +1,7 @@
 /* turn.c - the turn: flush, wait, messages, signals, dispatch, timers.
  *
- * The clock is read only for a turn that was given a finite time, while a timer is pending, or
- * when somebody asks. */
+ * The clock is read only for a turn that was given a finite time, while a timer is pending, when
+ * somebody asks, or to measure (slow.c). */
 #include "core/core.h"
 #include <time.h>
 
@@ -24,7 +24,7 @@ int64_t hark_reactor_update(struct hark_reactor *r)
 
 int64_t hark_reactor_now(struct hark_reactor *r)
 {
-	return r->running && r->now_read ? r->now : hark_reactor_update(r);
+	return hark__time_is_known(r) ? r->now : hark_reactor_update(r);
 }
 
 static const struct timespec at_once;
@@ -47,7 +47,7 @@ static int spin(struct hark_reactor *r, int64_t limit_ns)
 
 	do {
 		for (int look = 0; look < 16; look++) {
-			for (int i = 0; i < 64; i++)
+			for (int i = 0; i < 16; i++)
 				pause_processor();
 			if (hark__woken(r))
 				return 0;
@@ -66,7 +66,8 @@ static int sleep_for_events(struct hark_reactor *r, int64_t timeout_ns)
 
 	if (r->wheel.pending > 0)
 		timeout_ns = hark__until_timer(r, timeout_ns);
-	if (r->spin_ns > 0 && timeout_ns != 0) {
+	/* A clock of the backend's own does not go on while nothing is waited for. */
+	if (r->spin_ns > 0 && timeout_ns != 0 && r->backend->now == NULL) {
 		bool all = timeout_ns >= 0 && timeout_ns <= r->spin_ns;
 
 		rc = spin(r, all ? timeout_ns : r->spin_ns);
@@ -90,13 +91,41 @@ static int sleep_for_events(struct hark_reactor *r, int64_t timeout_ns)
 	return rc;
 }
 
+static int look_for_events(struct hark_reactor *r)
+{
+	r->stats.waits++;
+	return r->backend->wait(r->state, &at_once);
+}
+
+/* While timers are pending a sleep costs two more looks at the clock and a timer of the kernel's,
+ * and a reactor that is busy need not sleep: it looks first. When that was in vain, it sleeps at
+ * once for a while. Returns true if *rc is the result of a wait that found something. */
+static bool found_at_once(struct hark_reactor *r, int *rc)
+{
+	if (r->wheel.pending == 0 || r->backend->now != NULL)
+		return false;
+	if (r->lull > 0) {
+		r->lull--;
+		return false;
+	}
+	*rc = look_for_events(r);
+	if (*rc != 0 || !hark__list_empty(&r->port.ready))
+		return true;
+	r->lull = HARK__LULL;
+	return false;
+}
+
 /* Waits for the backend; sleeps only if nothing has to be done first. */
 static int wait_for_events(struct hark_reactor *r, int64_t timeout_ns)
 {
-	if (timeout_ns != 0 && hark__list_empty(&r->again) && hark__list_empty(&r->port.ready))
-		return sleep_for_events(r, timeout_ns);
-	r->stats.waits++;
-	return r->backend->wait(r->state, &at_once);
+	int rc;
+
+	if (timeout_ns == 0 || !hark__list_empty(&r->again) || !hark__list_empty(&r->port.ready) ||
+	    (r->posted_to && hark__woken(r)))
+		return look_for_events(r);
+	if (found_at_once(r, &rc))
+		return rc;
+	return sleep_for_events(r, timeout_ns);
 }
 
 /* What has been ready longest goes first, unless waits keep finding more than they can report:
@@ -124,22 +153,34 @@ static int rebuild(struct hark_reactor *r, int rc)
 	return r->backend->wait(r->state, &at_once);
 }
 
-/* One round. Returns the number of callbacks, or -errno. */
-static int round_once(struct hark_reactor *r, int64_t timeout_ns)
+static void audit_and_flush(struct hark_reactor *r)
+{
+	if (r->audit)
+		hark__audit(r);
+	hark__flush(r);
+	if (hark__measures(r))
+		hark__worked(r);
+}
+
+/* The steps of a round. Returns the number of callbacks, or -errno. */
+static int steps(struct hark_reactor *r, int64_t timeout_ns)
 {
 	int others = 0;
 	int callbacks, rc;
 
 	r->stats.turns++;
-	if (r->audit)
-		hark__audit(r);
-	if (!hark__list_empty(&r->port.changes))
-		hark__flush(r);
+	if (r->audit || !hark__list_empty(&r->port.changes))
+		audit_and_flush(r);
 	rc = wait_for_events(r, timeout_ns);
 	r->now_read = false;
+	if (hark__measures(r))
+		hark__waited(r);
 	if (rc != 0) {
-		if (rc > 0 && (rc & HARK_DEAD))
+		if (rc > 0 && (rc & HARK_DEAD)) {
 			rc = rebuild(r, rc);
+			if (hark__measures(r))
+				hark__worked(r);
+		}
 		if (rc < 0 && rc != -EINTR)
 			return rc;
 		r->interrupted = rc == -EINTR;
@@ -156,6 +197,20 @@ static int round_once(struct hark_reactor *r, int64_t timeout_ns)
 	if (hark__forked(r))
 		return -ECHILD; /* a callback forked, and this is the child */
 	return callbacks < 0 ? callbacks : others + callbacks;
+}
+
+/* One round. Returns as its steps do. */
+static int round_once(struct hark_reactor *r, int64_t timeout_ns)
+{
+	int64_t before;
+	int rc;
+
+	if (!hark__measures(r))
+		return steps(r, timeout_ns);
+	before = r->stats.working_ns;
+	rc = steps(r, timeout_ns);
+	hark__turned(r, r->stats.working_ns - before);
+	return rc;
 }
 
 /* Is there a reason to go no further? */
@@ -200,6 +255,9 @@ static int enter(struct hark_reactor *r)
 	__atomic_store_n(&r->running, true, __ATOMIC_RELEASE);
 	r->now_read = false;
 	r->interrupted = false;
+	r->until = NULL;
+	if (hark__measures(r))
+		hark__mark(r);
 	return 0;
 }
 
@@ -216,20 +274,30 @@ static bool take_stop(struct hark_reactor *r)
 	       __atomic_exchange_n(&r->stopped, 0, __ATOMIC_SEQ_CST);
 }
 
-int hark_reactor_turn(struct hark_reactor *r, int64_t timeout_ns)
+/* As hark_reactor_turn. *over: a stop ended it, or r has been freed. */
+int hark__turn(struct hark_reactor *r, int64_t timeout_ns, bool *over)
 {
 	int rc = enter(r);
 
+	*over = false;
 	if (rc < 0)
 		return rc;
-	if (!take_stop(r)) {
+	*over = take_stop(r);
+	if (!*over) {
 		rc = rounds(r, timeout_ns);
-		take_stop(r);
+		*over = take_stop(r) || r->freed;
 	}
 	if (r->freed)
 		rc = 0;
 	leave(r);
 	return rc;
+}
+
+int hark_reactor_turn(struct hark_reactor *r, int64_t timeout_ns)
+{
+	bool over;
+
+	return hark__turn(r, timeout_ns, &over);
 }
 
 static bool alive(struct hark_reactor *r)
@@ -238,15 +306,33 @@ static bool alive(struct hark_reactor *r)
 	       r->stats.children > 0 || hark__messages_waiting(r);
 }
 
-int hark_reactor_run(struct hark_reactor *r)
+/* Runs rounds until what `until`, if anything, waits for, a stop, the end of r, or nothing is left.
+ * Returns which (HARK__x) or -errno. */
+int hark__run(struct hark_reactor *r, struct hark__until *until)
 {
+	bool stopped = false;
+	bool freed;
 	int rc = enter(r);
 
 	if (rc < 0)
 		return rc;
-	while (rc >= 0 && !r->freed && !take_stop(r) && alive(r))
+	r->until = until;
+	while (rc >= 0 && !r->freed && !(until != NULL && until->over) &&
+	       !(stopped = take_stop(r)) && alive(r))
 		rc = round_once(r, -1);
+	freed = r->freed;
 	leave(r);
+	if (freed)
+		return HARK__FREED;
+	if (rc < 0)
+		return rc;
+	return stopped ? HARK__STOPPED : HARK__NOTHING_LEFT;
+}
+
+int hark_reactor_run(struct hark_reactor *r)
+{
+	int rc = hark__run(r, NULL);
+
 	return rc < 0 ? rc : 0;
 }
 

@@ -7,7 +7,9 @@
  * A thread posts a job's message under the lock, and the reactor takes the lock once more before
  * it lets go of the job. So when the last job of a reactor is let go of, no thread is in the middle
  * of a post to it any more, and it may be freed. For that a pool lives on, without threads, until
- * the last of its jobs is let go of. */
+ * the last of its jobs is let go of.
+ *
+ * tests/model/pool.pml is the proof, and is to be changed with this. */
 #include "core/core.h"
 #include "sys/sys.h"
 #include <hark/worker.h>
@@ -196,28 +198,35 @@ void hark_pool_free(struct hark_pool *p, int how)
 	let_go(p);
 }
 
-/* From here on j is its caller's again. */
-static void release(struct hark_job *j)
+/* From here on j is its caller's again. The error is what a task that awaits it is told. */
+static void release(struct hark_job *j, int error)
 {
 	struct hark_pool *p = j->hark_pool;
+	struct hark_task *waiter = j->hark_waiter;
 
 	hark__unlink(&j->hark_link);
 	j->hark_reactor->stats.jobs--;
 	j->hark_reactor = NULL;
 	j->hark_pool = NULL;
+	j->hark_waiter = NULL;
 	j->hark_state = IDLE;
 	let_go(p);
+	if (waiter != NULL)
+		hark__job_ended(waiter, error);
 }
 
 static void job_done(struct hark_message *m, struct hark_reactor *r)
 {
 	struct hark_job *j = hark__container(m, struct hark_job, hark_done);
+	const char *name = j->ops->name;
 	int error = j->hark_state == CANCELLED ? ECANCELED : 0;
 
-	(void)r;
-	release(j);
-	if (j->ops->handle_done != NULL)
-		j->ops->handle_done(j, error);
+	release(j, error);
+	if (j->ops->handle_done == NULL)
+		return;
+	j->ops->handle_done(j, error);
+	if (hark__measures(r))
+		hark__called(r, name, "job", -1);
 }
 
 void hark_job_init(struct hark_job *j, const struct hark_job_ops *ops)
@@ -274,7 +283,7 @@ static bool unqueue(struct hark_job *j)
 static void disown(struct hark_job *j)
 {
 	hark_message_withdraw(j->hark_reactor, &j->hark_done);
-	release(j);
+	release(j, ECHILD);
 }
 
 int hark_job_cancel(struct hark_job *j)
@@ -291,7 +300,7 @@ int hark_job_cancel(struct hark_job *j)
 	}
 	if (!unqueue(j))
 		return -EBUSY;
-	release(j);
+	release(j, ECANCELED);
 	return 0;
 }
 
@@ -323,13 +332,13 @@ void hark__detach_jobs(struct hark_reactor *r)
 		if (hark__forked(r))
 			disown(j);
 		else if (unqueue(j))
-			release(j);
+			release(j, ECANCELED);
 	}
 	while (!hark__list_empty(&r->jobs)) {
 		struct hark_job *j = of_link(r->jobs.next);
 
 		wait_for(j);
 		hark_message_withdraw(r, &j->hark_done);
-		release(j);
+		release(j, ECANCELED);
 	}
 }

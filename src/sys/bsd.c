@@ -1,4 +1,4 @@
-/* bsd.c - the spelling of sys.h by FreeBSD 10, NetBSD 8, OpenBSD 5.7 and later. */
+/* bsd.c - the spelling of sys.h by FreeBSD 10.2, NetBSD 8, OpenBSD 5.7 and later. */
 #include "sys/sys.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +24,15 @@ int hark__accept(int fd, struct sockaddr *addr, socklen_t *len)
 int hark__pipe(int fds[2])
 {
 	return pipe2(fds, O_NONBLOCK | O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+int hark__ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout)
+{
+#ifdef __NetBSD__ /* ppoll came with NetBSD 10 */
+	return pollts(fds, count, timeout, NULL);
+#else
+	return ppoll(fds, count, timeout, NULL);
+#endif
 }
 
 const char *hark__getenv(const char *name)

@@ -1,10 +1,11 @@
-/* darwin.c - macOS' spelling of sys.h: it has neither accept4 nor pipe2 nor MSG_NOSIGNAL.
+/* darwin.c - macOS' spelling of sys.h: it has neither accept4 nor pipe2, ppoll or MSG_NOSIGNAL.
  *
  * Between the call and the fcntl another thread may fork and exec: close-on-exec cannot be atomic
  * here. */
 #include "sys/sys.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/event.h>
@@ -59,6 +60,21 @@ int hark__pipe(int fds[2])
 		close(fds[1]);
 	}
 	return error;
+}
+
+/* Whole milliseconds, rounded up. */
+static int milliseconds(const struct timespec *timeout)
+{
+	if (timeout == NULL)
+		return -1;
+	if (timeout->tv_sec >= INT_MAX / 1000)
+		return INT_MAX;
+	return (int)(timeout->tv_sec * 1000 + (timeout->tv_nsec + 999999) / 1000000);
+}
+
+int hark__ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout)
+{
+	return poll(fds, count, milliseconds(timeout));
 }
 
 const char *hark__getenv(const char *name)

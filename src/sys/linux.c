@@ -28,6 +28,11 @@ int hark__pipe(int fds[2])
 	return pipe2(fds, O_NONBLOCK | O_CLOEXEC) < 0 ? -errno : 0;
 }
 
+int hark__ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout)
+{
+	return ppoll(fds, count, timeout, NULL);
+}
+
 const char *hark__getenv(const char *name)
 {
 	return secure_getenv(name);

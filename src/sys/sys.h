@@ -2,9 +2,11 @@
 #ifndef HARK_SYS_H
 #define HARK_SYS_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <time.h>
 
 /* Flags that every send carries so that it raises no SIGPIPE. */
 extern const int hark__send_flags;
@@ -18,6 +20,10 @@ int hark__accept(int fd, struct sockaddr *addr, socklen_t *len);
 
 /* pipe(2); both ends nonblocking and close-on-exec. Returns 0 or -errno. */
 int hark__pipe(int fds[2]);
+
+/* poll(2) with a timeout in nanoseconds, or NULL for ever; rounded up where the system cannot wait
+ * so exactly. */
+int hark__ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout);
 
 /* getenv(3), but NULL in a program that runs with more rights than its user. */
 const char *hark__getenv(const char *name);

@@ -1,0 +1,425 @@
+/* io_uring.c - Linux's io_uring: polls that are requests of a ring.
+ *
+ * A registration is a request to poll. Level-triggered it is for one event: the reactor arms it
+ * again while it is wanted, and the kernel then looks at once whether it is ready. With edges it
+ * stays (multishot), and reports each wake-up of the descriptor. Requests to arm and to cancel wait
+ * in the submission ring and travel in the system call that waits; a removal alone is handed in at
+ * once, because a poll holds the open file, and until it is cancelled close(2) ends nothing.
+ *
+ * Each request has a number of its own, which the slot's word holds while it is the one armed. What
+ * completes with another number is of a registration that is over, and dropped.
+ *
+ * What the kernel does oddly (m: measured on Linux 6.18; s: read in io_uring/poll.c, io_uring.c):
+ *
+ * - What a wake-up says of itself is reported, without a look at the descriptor (s). A socket that
+ *   has received says that it may be urgent: EPOLLIN and EPOLLPRI are reported of ordinary data and
+ *   of urgent data alone (m), and whoever then receives loses that. So where urgent data is wanted
+ *   poll(2) is asked; with edges it is not waited for, and a short read proves nothing here (no
+ *   HARK_CAN_SHORT).
+ * - A wake-up with nothing but EPOLLPRI is not waited for at all; with EPOLLRDBAND it is (m).
+ * - A poll is also ended by EPOLLRDHUP, asked for or not (s), and one that waits to send to a peer
+ *   who has ended its side would be, again and again (found by the differential test).
+ * - A multishot poll ends, without IORING_CQE_F_MORE, when its event finds no place in the
+ *   completion ring. Events that find none are kept by the kernel (IORING_FEAT_NODROP) until the
+ *   next call that asks for events (s).
+ * - What cannot be polled, such as a regular file, is always ready, as for poll(2) (m). It is armed
+ *   again in each turn, and completes at once.
+ * - A thread that ends cancels its requests, though others use the ring (s): they complete with
+ *   ECANCELED under the number that is armed, and are armed anew.
+ * - What the kernel has to do for requests of another thread only that thread does; it may have to
+ *   be waited for, and where the thread has ended, IORING_SQ_TASKRUN can stay for ever (m).
+ * - When something was handed in and then a signal or the timeout ended the wait, the call returns
+ *   the number of requests, as if neither had come (s).
+ * - A ring that is closed lets go of its polls some time later, and not at all while a child has
+ *   it (s, m): so they are cancelled before, and children do not inherit the rings' memory. */
+#include "core/port.h"
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SUBMISSIONS 256
+#define COMPLETIONS 4096
+
+/* Small batches keep what a batch touches in the first-level cache. */
+#define BATCH 64
+
+struct io_uring_state {
+	struct hark_port *up;
+	struct io_uring ring;
+	uint32_t serial; /* of the last request to poll; 0 is none */
+	unsigned skip;   /* IOSQE_CQE_SKIP_SUCCESS, where there is one */
+
+	/* The submission ring was full, and the kernel took nothing. */
+	bool unarmed;     /* some requests to poll found no place: they come after the next wait */
+	bool uncancelled; /* a poll goes on that nobody owns, or was lost: the ring is replaced */
+};
+
+/* The number of requests whose completion tells nothing. */
+#define NOBODY ((uint64_t)0)
+
+/* Beside the number in a slot's word: a level-triggered registration that something unwanted would
+ * end again and again stays armed until something wanted comes. */
+#define PATIENT ((uintptr_t)1 << 31)
+
+static uint32_t serial_of(const struct hark_slot *slot)
+{
+	return (uint32_t)(slot->word & ~PATIENT);
+}
+
+static uint64_t number_of(int fd, uint32_t serial)
+{
+	return (uint32_t)fd | (uint64_t)serial << 32;
+}
+
+/* The reason in words where the errno alone would mislead. */
+static void explain(struct hark_port *up, int error)
+{
+	if (error == ENOSYS)
+		hark_port_why(up, "the kernel has no io_uring, or a filter hides it (ENOSYS)");
+	else if (error == EPERM)
+		hark_port_why(up, "not permitted: by kernel.io_uring_disabled or a seccomp filter");
+	else if (error == ENOMEM)
+		hark_port_why(up, "no memory for its rings, or over the limit of locked memory");
+}
+
+static int io_uring_open(void *state, struct hark_port *up)
+{
+	/* The last came with multishot polls, in Linux 5.13. */
+	const unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_SINGLE_MMAP |
+	                        IORING_FEAT_RSRC_TAGS;
+	struct io_uring_params params = {
+		.flags =
+			IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		.cq_entries = COMPLETIONS,
+	};
+	struct io_uring_state *s = state;
+	int error = io_uring_queue_init_params(SUBMISSIONS, &s->ring, &params);
+
+	if (error == -EINVAL) { /* before Linux 5.19 */
+		memset(&params, 0, sizeof params);
+		params.flags = IORING_SETUP_CQSIZE;
+		params.cq_entries = COMPLETIONS;
+		error = io_uring_queue_init_params(SUBMISSIONS, &s->ring, &params);
+	}
+	if (error < 0) {
+		explain(up, -error);
+		return error;
+	}
+	if ((params.features & needed) != needed) {
+		io_uring_queue_exit(&s->ring);
+		hark_port_why(up, "the kernel's io_uring has no polls that stay (before 5.13)");
+		return -ENOTSUP;
+	}
+	error = io_uring_ring_dontfork(&s->ring);
+	if (error < 0) {
+		io_uring_queue_exit(&s->ring);
+		return error;
+	}
+	s->up = up;
+	s->serial = 0;
+	s->skip = params.features & IORING_FEAT_CQE_SKIP ? IOSQE_CQE_SKIP_SUCCESS : 0;
+	return 0;
+}
+
+/* Before Linux 6.0 there is no such call, and the files are let go of later. */
+static void cancel_all(struct io_uring_state *s)
+{
+	struct io_uring_sync_cancel_reg all = {
+		.fd = -1,
+		.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL,
+	};
+
+	io_uring_register_sync_cancel(&s->ring, &all);
+}
+
+/* A child has the descriptor of its parent's ring, and not its memory. */
+static void io_uring_close(void *state, bool forked)
+{
+	struct io_uring_state *s = state;
+
+	if (forked) {
+		close(s->ring.ring_fd);
+		return;
+	}
+	cancel_all(s);
+	io_uring_queue_exit(&s->ring);
+}
+
+static int io_uring_fd(void *state)
+{
+	const struct io_uring_state *s = state;
+
+	return s->ring.ring_fd;
+}
+
+/* Hands in what waits in the submission ring. Returns 0 or -errno. */
+static int io_uring_hand_in(void *state)
+{
+	struct io_uring_state *s = state;
+	bool asked = false;
+
+	while (io_uring_sq_ready(&s->ring) > 0) {
+		int n = io_uring_submit(&s->ring);
+
+		if (n == -EBUSY && !asked) {
+			/* Kept events stand in the way; as many as find a place are taken. */
+			io_uring_get_events(&s->ring);
+			asked = true;
+		} else if (n <= 0) {
+			return n < 0 ? n : -EAGAIN;
+		}
+	}
+	return 0;
+}
+
+/* A place in the submission ring, or NULL if it is full and the kernel takes nothing. */
+static struct io_uring_sqe *place(struct io_uring_state *s)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
+
+	if (sqe == NULL && io_uring_hand_in(s) == 0)
+		sqe = io_uring_get_sqe(&s->ring);
+	return sqe;
+}
+
+static unsigned mask_of(unsigned want)
+{
+	return (want & HARK_RECV ? (unsigned)POLLIN : 0) |
+	       (want & HARK_SEND ? (unsigned)POLLOUT : 0) |
+	       (want & HARK_URGENT ? (unsigned)POLLPRI | POLLRDBAND : 0) |
+	       (want & HARK_EDGE ? (unsigned)POLLRDHUP : 0);
+}
+
+static int io_uring_modify(void *state, int fd, struct hark_slot *slot, unsigned want)
+{
+	struct io_uring_state *s = state;
+	struct io_uring_sqe *sqe;
+	bool patient;
+
+	if (serial_of(slot) != 0) {
+		sqe = place(s);
+		if (sqe != NULL) {
+			io_uring_prep_cancel64(sqe, number_of(fd, serial_of(slot)), 0);
+			io_uring_sqe_set_data64(sqe, NOBODY);
+			io_uring_sqe_set_flags(sqe, s->skip);
+		} else {
+			s->uncancelled = true;
+		}
+	}
+	patient = slot->word & PATIENT && want == slot->armed;
+	slot->word = 0;
+	if (want == 0)
+		return 0;
+	sqe = place(s);
+	if (sqe == NULL) {
+		s->unarmed = true;
+		return 0;
+	}
+	s->serial = s->serial % (PATIENT - 1) + 1;
+	if (want & HARK_EDGE || patient)
+		io_uring_prep_poll_multishot(sqe, fd, mask_of(want));
+	else
+		io_uring_prep_poll_add(sqe, fd, mask_of(want));
+	io_uring_sqe_set_data64(sqe, number_of(fd, s->serial));
+	slot->word = s->serial | (patient ? PATIENT : 0);
+	return 0;
+}
+
+/* What the descriptor shows now of what is wanted. */
+static unsigned look(int fd, unsigned want)
+{
+	struct pollfd p = {.fd = fd, .events = (short)mask_of(want)};
+
+	return poll(&p, 1, 0) == 1 ? (unsigned)p.revents : 0;
+}
+
+static unsigned events_of(unsigned mask)
+{
+	unsigned got = (mask & POLLIN ? HARK_RECV : 0) | (mask & POLLOUT ? HARK_SEND : 0);
+
+	if (!(mask & ~(unsigned)(POLLIN | POLLOUT)))
+		return got;
+	return got | (mask & POLLPRI ? HARK_URGENT : 0) |
+	       (mask & POLLRDHUP ? HARK_RECV | HARK_RDHUP : 0) |
+	       (mask & (POLLERR | POLLHUP) ? HARK_BROKEN : 0);
+}
+
+/* The events of an arming that has reported a mask. A level-triggered one is over then, and nobody
+ * would know until the next wait of what came after the wake-up that ended it. */
+static unsigned events_now(int fd, const struct hark_slot *slot, unsigned mask)
+{
+	const unsigned events = events_of(mask), armed = slot->armed;
+
+	if (armed & HARK_URGENT || (!(armed & HARK_EDGE) && armed & ~events))
+		return events_of(look(fd, armed));
+	return events;
+}
+
+/* Returns whether it was news to anybody. */
+static bool report(struct io_uring_state *s, const struct io_uring_cqe *cqe)
+{
+	const int fd = (int)(uint32_t)cqe->user_data;
+	const uint32_t serial = (uint32_t)(cqe->user_data >> 32);
+	struct hark_slot *slot;
+	unsigned events;
+	bool news;
+
+	if (serial == 0)
+		return false;
+	slot = hark__slot(s->up, fd);
+	if (slot == NULL || serial_of(slot) != serial)
+		return false;
+	if (cqe->res >= 0)
+		events = events_now(fd, slot, (unsigned)cqe->res);
+	else if (cqe->res == -ECANCELED)
+		events = 0;
+	else if (cqe->res == -EBADF)
+		return false; /* closed without a word to hark: silent, as with other backends */
+	else {
+		slot->word = 0;
+		hark_refuse(s->up, fd, slot->generation, -cqe->res);
+		return true;
+	}
+	if (!(cqe->flags & IORING_CQE_F_MORE)) {
+		slot->word = 0;
+		events |= HARK_SPENT;
+	}
+	if (!(slot->armed & HARK_EDGE)) {
+		if (events & (slot->armed | HARK_BROKEN)) {
+			slot->word &= ~PATIENT; /* is cancelled if it goes on, and armed anew */
+			events |= HARK_SPENT;
+		} else if (events & HARK_SPENT) {
+			slot->word = PATIENT;
+			events = HARK_SPENT;
+		} else {
+			return false;
+		}
+	}
+	news = events & ~(unsigned)slot->ready;
+	hark__ready(s->up, fd, slot->generation, events);
+	return news;
+}
+
+/* Reports what has completed, at most so much. Returns how many reports that were, not counting
+ * those of a multishot poll that was woken again and again: a batch full of them would keep
+ * others waiting. */
+static unsigned reap(struct io_uring_state *s, unsigned most)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, seen = 0, count = 0;
+
+	io_uring_for_each_cqe(&s->ring, head, cqe)
+	{
+		seen++;
+		count += report(s, cqe);
+		if (count == most)
+			break;
+	}
+	io_uring_cq_advance(&s->ring, seen);
+	return count;
+}
+
+static int64_t monotonic(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return HARK_S(time.tv_sec) + time.tv_nsec;
+}
+
+/* Hands in what there is and sleeps. Returns 0 or -errno, -EINTR if a signal came first. */
+static int sleep_for(struct io_uring_state *s, const struct timespec *timeout)
+{
+	const bool hands_in = io_uring_sq_ready(&s->ring) > 0;
+	struct __kernel_timespec limit;
+	struct io_uring_cqe *cqe;
+	int64_t end = INT64_MAX;
+	int n;
+
+	if (timeout == NULL) {
+		n = io_uring_submit_and_wait(&s->ring, 1);
+	} else {
+		limit = (struct __kernel_timespec){timeout->tv_sec, timeout->tv_nsec};
+		if (hands_in)
+			end = monotonic() + HARK_S(timeout->tv_sec) + (int64_t)timeout->tv_nsec;
+		n = io_uring_submit_and_wait_timeout(&s->ring, &cqe, 1, &limit, NULL);
+	}
+	if (n < 0 && n != -ETIME)
+		return n;
+	/* What ended the wait, when requests were handed in and nothing has completed? */
+	if (hands_in && io_uring_cq_ready(&s->ring) == 0 && (end == INT64_MAX || monotonic() < end))
+		return -EINTR;
+	return 0;
+}
+
+/* Has the kernel something to do before all that has completed can be seen? It may have found no
+ * place, or not yet have been looked for. */
+static bool is_behind(const struct io_uring_state *s, unsigned reasons)
+{
+	return (__atomic_load_n(s->ring.sq.kflags, __ATOMIC_RELAXED) & reasons) != 0;
+}
+
+/* Has what found no place in the submission ring armed again. */
+static void report_unarmed(struct io_uring_state *s)
+{
+	struct hark_slot *slot;
+
+	s->unarmed = false;
+	for (int fd = 0; (slot = hark__slot(s->up, fd)) != NULL; fd++)
+		if (slot->armed != 0 && serial_of(slot) == 0)
+			hark__ready(s->up, fd, slot->generation, HARK_SPENT);
+}
+
+/* The next wait has more to do than the kernel knows of where something found no place. */
+static int io_uring_submit_changes(void *state)
+{
+	const struct io_uring_state *s = state;
+	int error = io_uring_hand_in(state);
+
+	return error == 0 && (s->unarmed || s->uncancelled) ? 1 : error;
+}
+
+static int io_uring_wait(void *state, const struct timespec *timeout)
+{
+	struct io_uring_state *s = state;
+	const bool at_once = s->unarmed || s->uncancelled ||
+	                     (timeout != NULL && timeout->tv_sec == 0 && timeout->tv_nsec == 0);
+	unsigned behind = IORING_SQ_CQ_OVERFLOW, count;
+	int error = 0;
+
+	/* What has completed is seen without a system call. */
+	if (!at_once && io_uring_cq_ready(&s->ring) == 0)
+		error = sleep_for(s, timeout);
+	else if (io_uring_sq_ready(&s->ring) > 0 ||
+	         is_behind(s, IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN))
+		error = io_uring_submit_and_get_events(&s->ring);
+	if (error == -EBADR) /* the kernel had no memory for a completion: nobody knows whose */
+		s->uncancelled = true;
+	if (error < 0 && io_uring_cq_ready(&s->ring) == 0 && !s->uncancelled)
+		return error;
+	count = reap(s, BATCH);
+	/* What had no place until now; and if all was nobody's business, what there is more. */
+	if (count == 0)
+		behind |= IORING_SQ_TASKRUN;
+	while (count < BATCH && is_behind(s, behind) && io_uring_get_events(&s->ring) >= 0 &&
+	       io_uring_cq_ready(&s->ring) > 0)
+		count += reap(s, BATCH - count);
+	if (s->unarmed)
+		report_unarmed(s);
+	return (count == BATCH ? HARK_FULL : 0) | (s->uncancelled ? HARK_DEAD : 0);
+}
+
+const struct hark_backend hark__io_uring = {
+	.name = "io_uring",
+	.state_size = sizeof(struct io_uring_state),
+	.can = HARK_CAN_EDGE | HARK_CAN_BATCH,
+	.open = io_uring_open,
+	.close = io_uring_close,
+	.modify = io_uring_modify,
+	.wait = io_uring_wait,
+	.submit = io_uring_submit_changes,
+	.fd = io_uring_fd,
+};
