@@ -5,6 +5,7 @@
  * wants to send and nothing else. So a slow reader holds one buffer, an idle client none, and at
  * the end of the stream everything has been sent. */
 #include "common.h"
+#include "net.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -25,10 +26,11 @@ const char program[] = "tcp-echo-server";
 
 struct server {
 	struct hark_handler handler;
+	struct hark_timer retry; /* ends a pause */
 	struct client *clients;
 	size_t client_count;
-	int64_t retry_at; /* accepting pauses until this time; 0: it does not */
-	bool starved;     /* it had to pause, and has not caught up since */
+	bool paused;  /* it does not accept for now */
+	bool starved; /* it had to pause, and has not caught up since */
 };
 
 struct client {
@@ -42,9 +44,21 @@ struct client {
 /* Accepts again, if it was paused. */
 static void server_resume(struct server *s)
 {
-	s->retry_at = 0;
+	s->paused = false;
+	hark_timer_stop(&s->retry);
 	hark_handler_refresh(&s->handler);
 }
+
+static void server_handle_retry(struct hark_timer *t, uint64_t missed)
+{
+	(void)missed;
+	server_resume(HARK_CONTAINER(t, struct server, retry));
+}
+
+static const struct hark_timer_ops retry_ops = {
+	.handle_timer = server_handle_retry,
+	.name = "retry",
+};
 
 /* An accept(2) that fails, for want of descriptors say, leaves the connection queued and the
  * listener ready: called at once, it would fail again. Clients wait instead until a descriptor is
@@ -54,7 +68,8 @@ static void server_pause(struct server *s, int error)
 	if (!s->starved)
 		report("accepting pauses with %zu clients: %s", s->client_count, strerror(error));
 	s->starved = true;
-	s->retry_at = hark_reactor_now(hark_handler_reactor(&s->handler)) + ACCEPT_RETRY;
+	s->paused = true;
+	hark_timer_start(hark_handler_reactor(&s->handler), &s->retry, ACCEPT_RETRY);
 }
 
 static void client_close(struct client *c)
@@ -69,7 +84,7 @@ static void client_close(struct client *c)
 	free(c->unsent);
 	free(c);
 	s->client_count--;
-	if (s->retry_at)
+	if (s->paused)
 		server_resume(s);
 }
 
@@ -177,7 +192,7 @@ static int server_add_client(struct server *s, int fd)
 
 static bool server_wants_recv(const struct hark_handler *h)
 {
-	return ((const struct server *)h)->retry_at == 0;
+	return !((const struct server *)h)->paused;
 }
 
 static void server_handle_recv(struct hark_handler *h)
@@ -207,26 +222,6 @@ static const struct hark_handler_ops server_ops = {
 	.handle_recv = server_handle_recv,
 	.name = "server",
 };
-
-/* Runs until a signal stops it. Returns 0 or -errno. */
-static int server_run(struct server *s, struct hark_reactor *r)
-{
-	int result = 0;
-
-	while (result >= 0 && !stop_asked()) {
-		int64_t wait = -1;
-
-		if (s->retry_at) {
-			wait = s->retry_at - hark_reactor_now(r);
-			if (wait <= 0) {
-				server_resume(s);
-				wait = -1;
-			}
-		}
-		result = hark_reactor_turn(r, wait);
-	}
-	return result < 0 ? result : 0;
-}
 
 /* A client is a descriptor. The soft limit is often 1024, and may be raised by anyone. */
 static void raise_descriptor_limit(void)
@@ -304,17 +299,17 @@ int main(int argc, char **argv)
 
 	raise_descriptor_limit();
 	hark_handler_init(&server.handler, &server_ops, open_server(a.host, a.port, SOCK_STREAM));
+	hark_timer_init(&server.retry, &retry_ops);
 	r = make_reactor(a.backend);
-	stop_on_signals(r);
+	stop_on_signals(r, NULL);
 	error = hark_handler_add(r, &server.handler);
 	if (!error) {
 		print_listening(server.handler.fd);
-		error = server_run(&server, r);
+		error = hark_reactor_run(r);
 	}
 	if (error)
 		report("%s", strerror(-error));
 
-	stop_on_signals(NULL);
 	for (struct client *c = server.clients, *next; c; c = next) {
 		next = c->next;
 		client_close(c);

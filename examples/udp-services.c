@@ -4,6 +4,7 @@
  * service wants to send and nothing else, otherwise it wants to receive. The reactor asks it
  * after each call, so there is nothing to start and nothing to stop. */
 #include "common.h"
+#include "net.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -162,7 +163,7 @@ int main(int argc, char **argv)
 		hark_handler_init(&services[i].handler, &service_ops,
 		                  open_server(a.host, ports[i], SOCK_DGRAM));
 	r = make_reactor(a.backend);
-	stop_on_signals(r);
+	stop_on_signals(r, NULL);
 	for (int i = 0; i < 2 && !error; i++)
 		error = hark_handler_add(r, &services[i].handler);
 	for (int i = 0; i < 2 && !error; i++)
@@ -173,7 +174,6 @@ int main(int argc, char **argv)
 	if (error)
 		report("%s", strerror(-error));
 
-	stop_on_signals(NULL);
 	hark_reactor_free(r);
 	for (int i = 0; i < 2; i++)
 		(void)close(services[i].handler.fd);

@@ -1,10 +1,13 @@
-"""What the tests of the examples share: checks with names, and a server under test.
+"""What the tests of the examples share: checks with names, and an example under test.
 
 Usage of each test: python3 TEST.py BUILD_EXAMPLES_DIR BACKEND
 
+BACKEND may be under chaos, as in chaos=seed=7:epoll. An example has to bear whatever that does to
+it, so nothing is excused, but the loads are smaller, and what chaos cannot touch is left out.
+
 Environment:
   HARK_TEST_FULL=1      the loads at full size, which take about a minute
-  HARK_TEST_VALGRIND=1  servers run under valgrind, which must find no error and no leak
+  HARK_TEST_VALGRIND=1  examples run under valgrind, which must find no error and no leak
 
 Exit status: 0, 1 when a check failed, 77 when the backend is not built in or does not work here.
 """
@@ -17,11 +20,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
 FULL = os.environ.get("HARK_TEST_FULL") == "1"
 VALGRIND = os.environ.get("HARK_TEST_VALGRIND") == "1"
+CHAOS = len(sys.argv) == 3 and sys.argv[2].startswith("chaos")
+SMALL = VALGRIND or CHAOS
 # For what must come in the end; only a hang exceeds it.
 PATIENCE = 120
 
@@ -30,6 +36,9 @@ if len(sys.argv) != 3:
 DIRECTORY, BACKEND = sys.argv[1:]
 HERE = os.path.dirname(os.path.abspath(__file__))
 
+# A socket tells an error once, and libkqueue asks before anybody else can.
+TELLS_ERRORS = not (BACKEND == "kqueue" and sys.platform == "linux")
+
 checks = []
 
 
@@ -37,6 +46,30 @@ def check(function):
     """Decorator: function is one check, named as it is."""
     checks.append(function)
     return function
+
+
+def calm_check(function):
+    """Decorator: a check from which chaos keeps away."""
+    return function if CHAOS else check(function)
+
+
+def chaos_check(function):
+    """Decorator: a check that is for chaos alone."""
+    return check(function) if CHAOS else function
+
+
+class Mischief:
+    """`with Mischief("enomem=0.1"):` examples that start in it are under this of chaos, too."""
+
+    def __init__(self, settings):
+        self.settings = settings
+
+    def __enter__(self):
+        os.environ["HARK_CHAOS"] = self.settings
+
+    def __exit__(self, kind, value, trace):
+        del os.environ["HARK_CHAOS"]
+        return False
 
 
 def need(condition, what):
@@ -75,6 +108,67 @@ def raise_own_limit():
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
+def command(name, *arguments):
+    """What starts that example; under valgrind, errors and leaks make its status 99."""
+    program = [os.path.join(DIRECTORY, name), *arguments]
+    if not VALGRIND:
+        return program
+    return ["valgrind", "--quiet", "--leak-check=full", "--show-leak-kinds=all",
+            "--errors-for-leak-kinds=all", "--error-exitcode=99",
+            "--suppressions=" + os.path.join(HERE, "libkqueue.supp"), *program]
+
+
+def said(errors):
+    """What was written to that file, but for valgrind's remarks on system calls it lacks."""
+    errors.seek(0)
+    return re.sub(r"^--\d+-- .*\n", "", errors.read().decode(errors="replace"), flags=re.MULTILINE)
+
+
+class Run:
+    """One example from its start to its end: status, output and errors, the latter two as text.
+
+    It must end with that status, unless that is None. meanwhile(process), if given, is called while
+    it runs; inside is what starts it, if not the test."""
+
+    def __init__(self, name, *arguments, meanwhile=None, status=0, inside=()):
+        with tempfile.TemporaryFile() as errors, subprocess.Popen(
+                [*inside, *command(name, *arguments)], env=environment(),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
+                bufsize=0) as process:
+            watchdog = threading.Timer(PATIENCE, process.kill)
+            watchdog.start()
+            try:
+                if meanwhile:
+                    meanwhile(process)
+                output = process.communicate()[0]
+            finally:
+                watchdog.cancel()
+                process.kill()
+            self.errors = said(errors)
+        self.status, self.output = process.returncode, output.decode(errors="replace")
+        need(status in (None, self.status), "%s %r: status %r, not %r; it said %r, %r" % (
+            name, arguments, self.status, status, self.output, self.errors))
+
+
+def signal_after_a_line(number):
+    """A `meanwhile` that waits for a line of output and then sends that signal."""
+    def send(process):
+        need(process.stdout.readline(), "it says nothing")
+        process.send_signal(number)
+    return send
+
+
+def udp_client(where):
+    """A socket that sends to, and receives from, that (family, address)."""
+    family, address = where
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    s.settimeout(PATIENCE)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
+    s.connect(address)
+    return s
+
+
 class Server:
     """One example at work: `with Server("udp-services", 2, "--time-port", "0") as s:`.
 
@@ -82,15 +176,10 @@ class Server:
     server with SIGTERM and needs status 0."""
 
     def __init__(self, name, lines, *arguments, descriptors=None):
-        command = [os.path.join(DIRECTORY, name), *arguments]
-        if VALGRIND:
-            command = ["valgrind", "--quiet", "--leak-check=full", "--show-leak-kinds=all",
-                       "--errors-for-leak-kinds=all", "--error-exitcode=99",
-                       "--suppressions=" + os.path.join(HERE, "libkqueue.supp"), *command]
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=self.errors, preexec_fn=limiter(descriptors))
+            command(name, *arguments), env=environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=self.errors, preexec_fn=limiter(descriptors))
         self.pid = self.process.pid
         self.addresses = []
         try:
@@ -111,8 +200,7 @@ class Server:
         return socket.AF_INET, (host, port)
 
     def stderr(self):
-        self.errors.seek(0)
-        return self.errors.read().decode(errors="replace")
+        return said(self.errors)
 
     def cpu_seconds(self):
         """User and system time so far, or None where there is no /proc like Linux's."""
@@ -170,13 +258,13 @@ def refuses(name, *arguments, backend=BACKEND, descriptors=None, says=None):
         need(says in errors, "%s: no %r in %r" % (what, says, errors))
 
 
-def skip_without_backend(name, *arguments):
-    """Exits with status 77 if the program works, but not on this backend."""
-    program = os.path.join(DIRECTORY, name)
+def skip_without_backend():
+    """Exits with status 77 if examples work, but not on this backend."""
+    program = [os.path.join(DIRECTORY, "tcp-echo-server"), "--port", "0"]
 
     def starts(backend):
-        with subprocess.Popen([program, *arguments], env=environment(backend),
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(program, env=environment(backend), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
             line = process.stdout.readline()
             if process.poll() is None:
                 process.terminate()
@@ -185,15 +273,20 @@ def skip_without_backend(name, *arguments):
     works, errors = starts(BACKEND)
     if works:
         return
-    need(starts(None)[0], "%s does not start at all: %r" % (program, errors))
+    need(starts(None)[0], "%s does not start at all: %r" % (program[0], errors))
     print("skipped: %s" % errors.decode(errors="replace").strip())
     sys.exit(77)
 
 
-def main(name, *arguments):
-    """Runs the checks of a test of that program, which starts with those arguments."""
+def main(name):
+    """Runs the checks of the test of that example."""
+    skip_without_backend()
+    run_checks(name)
+
+
+def run_checks(name):
+    """Runs the checks of the test of that program, and exits."""
     raise_own_limit()
-    skip_without_backend(name, *arguments)
     failed = 0
     for function in checks:
         started = time.monotonic()

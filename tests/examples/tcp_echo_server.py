@@ -6,11 +6,10 @@ import selectors
 import signal
 import socket
 import struct
-import sys
 import time
 
-from harness import (FULL, PATIENCE, VALGRIND, Server, check, main, need, note, raise_own_limit,
-                     refuses)
+from harness import (CHAOS, FULL, PATIENCE, SMALL, VALGRIND, Mischief, Server, calm_check,
+                     chaos_check, check, main, need, note, raise_own_limit, refuses)
 
 NAME = "tcp-echo-server"
 MIB = 1 << 20
@@ -75,9 +74,11 @@ def quiet(server, what):
     if before is None:
         note("no /proc/PID/stat: whether it spins is not known")
         return
-    time.sleep(2)
+    duration = 1 if CHAOS else 2
+    time.sleep(duration)
     used = server.cpu_seconds() - before
-    need(used < (0.6 if VALGRIND else 0.1), "%s: %.2f s of processor time in 2 s" % (what, used))
+    need(used < (0.6 if VALGRIND else 0.1), "%s: %.2f s of processor time in %d s" % (
+        what, used, duration))
 
 
 def descriptors(server):
@@ -86,6 +87,15 @@ def descriptors(server):
         return len(os.listdir("/proc/%d/fd" % server.pid))
     except OSError:
         return None
+
+
+def gone_all_but(server, opened):
+    """In the end the server has no more than these open."""
+    deadline = time.monotonic() + PATIENCE
+    while descriptors(server) != opened and time.monotonic() < deadline:
+        time.sleep(0.05)
+    need(descriptors(server) == opened, "%r descriptors were enough, now %r" % (
+        opened, descriptors(server)))
 
 
 class Stream:
@@ -240,7 +250,7 @@ def a_full_client_that_half_closes_gets_the_rest():
     with start() as server:
         # With large pieces the server has sent a part of one when it can send no more; with
         # segments one by one, on Linux, all of one and nothing of the next.
-        for segment in None, 500:
+        for segment in (None,) if CHAOS else (None, 500):
             with client(server, sndbuf=1 << 18, rcvbuf=16384, segment=segment) as s:
                 if segment:
                     piece = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
@@ -258,7 +268,7 @@ def a_full_client_that_half_closes_gets_the_rest():
                 need(got == taken, "%d bytes of %d" % (got, taken))
 
 
-@check
+@calm_check
 def many_streams_some_slow_byte_for_byte():
     if FULL:
         slow, fast = [12800000] * 8, [1742858] * 56
@@ -276,6 +286,40 @@ def many_streams_some_slow_byte_for_byte():
 
 
 @check
+def twenty_megabytes_through_32_clients_byte_for_byte():
+    with start() as server:
+        streams = [Stream(server, 625000) for _ in range(32)]
+        started = time.monotonic()
+        pump(streams)
+        total = sum(s.received for s in streams)
+        need(total == 20000000, "%d bytes" % total)
+        note("%.1f MB through %d clients in %.1f s" % (
+            total / 1e6, len(streams), time.monotonic() - started))
+
+
+@chaos_check
+def what_fails_at_times_costs_clients_and_not_the_server():
+    with Mischief("econnreset=0.02,emfile=0.1,enobufs=0.02,enomem=0.05"), start() as server:
+        opened = descriptors(server)
+        lost = 0
+        for _ in range(50):
+            with client(server) as s:
+                data = os.urandom(10000)
+                try:
+                    s.sendall(data)
+                    answer = receive(s, len(data))
+                except ConnectionError:
+                    answer = b""
+                # Up to where the connection broke, if it did.
+                need(data.startswith(answer), "other bytes")
+                lost += answer != data
+        note("%d of 50 clients were lost" % lost)
+        need(0 < lost < 50, "%d of 50 clients were lost" % lost)
+        gone_all_but(server, opened)
+        quiet(server, "without clients")
+
+
+@check
 def a_client_that_never_reads_is_held_back_and_costs_nothing():
     with start() as server, client(server) as s:
         note("%d bytes were taken from it" % jam(s))
@@ -287,7 +331,7 @@ def a_client_that_never_reads_is_held_back_and_costs_nothing():
 
 @check
 def ten_thousand_clients_at_once():
-    wish = 500 if VALGRIND else 10000
+    wish = 500 if SMALL else 10000
     count = min(wish, raise_own_limit() - 50)
     if count < wish:
         note("the descriptor limit allows only %d clients" % count)
@@ -327,11 +371,7 @@ def resets_harm_nobody_and_leave_nothing_open():
         reset(s)
         with client(server) as s:
             ask(s, b"last")
-            deadline = time.monotonic() + PATIENCE
-            while descriptors(server) != one_client and time.monotonic() < deadline:
-                time.sleep(0.05)
-            need(descriptors(server) == one_client, "%r descriptors for one client, now %r" % (
-                one_client, descriptors(server)))
+            gone_all_but(server, one_client)
 
 
 def answered(waiting):
@@ -343,7 +383,7 @@ def answered(waiting):
     ready = selector.select(PATIENCE)
     while ready:
         for key, _ in ready:
-            need(key.fileobj.recv(100) == b"hello", "something else")
+            need(receive(key.fileobj, 5) == b"hello", "something else")
             selector.unregister(key.fileobj)
             got.append(key.fileobj)
         # None of them is late by more than the server's patience with accept.
@@ -355,7 +395,8 @@ def answered(waiting):
 
 def reported(server, times):
     reports = [line for line in server.stderr().splitlines() if line.startswith(NAME + ": ")]
-    need(len(reports) == times, "%d reports, not %d: %r" % (
+    # Where accept may say -EAGAIN at any time, one lack of descriptors looks like several.
+    need(len(reports) == times or (CHAOS and len(reports) > times), "%d reports, not %d: %r" % (
         len(reports), times, server.stderr()))
 
 
@@ -385,7 +426,7 @@ def without_descriptors_clients_wait_and_the_server_does_not_spin():
         reported(server, 1)
 
 
-@check
+@calm_check
 def a_lack_of_descriptors_that_is_not_its_clients_doing_passes():
     if not hasattr(resource, "prlimit"):
         note("no prlimit here: not tried")
@@ -400,11 +441,11 @@ def a_lack_of_descriptors_that_is_not_its_clients_doing_passes():
                 s.sendall(b"hello")
                 quiet(server, "out of descriptors without clients")
                 resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
-                need(s.recv(100) == b"hello", "not served")
+                need(receive(s, 5) == b"hello", "not served")
             reported(server, episode)
 
 
-@check
+@calm_check
 def a_port_may_be_chosen_and_taken_again():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -432,7 +473,7 @@ def sigint_and_sigterm_end_it_with_status_0():
         need(server.stderr() == "", "said %r" % server.stderr())
 
 
-@check
+@calm_check
 def bad_input_gets_one_line_and_status_2():
     for port in "70000", "65536", "-1", "+1", "", " 80", "80 ", "0x50", "http", "9" * 40, "1\n2":
         refuses(NAME, "--port", port, says="is not a port (0 to 65535)")
@@ -449,7 +490,7 @@ def bad_input_gets_one_line_and_status_2():
     refuses(NAME, "--port", "0", descriptors=(4, 4))
 
 
-@check
+@calm_check
 def a_busy_port_is_refused():
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
@@ -458,4 +499,4 @@ def a_busy_port_is_refused():
         refuses(NAME, "--port", port, says=port)
 
 
-sys.exit(main(NAME, "--port", "0"))
+main(NAME)

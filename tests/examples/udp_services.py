@@ -4,10 +4,9 @@ import os
 import re
 import signal
 import socket
-import sys
 import time
 
-from harness import PATIENCE, Server, check, main, need, note, refuses
+from harness import Mischief, Server, calm_check, chaos_check, check, main, need, note, refuses, udp_client
 
 NAME = "udp-services"
 ANY_PORTS = ("--time-port", "0", "--echo-port", "0")
@@ -16,16 +15,6 @@ CTIME = re.compile(rb"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 123]\d \d\d:\d\d:\d\d \d{4}\
 
 def start(*arguments):
     return Server(NAME, 2, *ANY_PORTS, *arguments)
-
-
-def client(where):
-    family, address = where
-    s = socket.socket(family, socket.SOCK_DGRAM)
-    s.settimeout(PATIENCE)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
-    s.connect(address)
-    return s
 
 
 def ask(s, datagram):
@@ -47,14 +36,14 @@ def ask_time(s, datagram):
 
 @check
 def the_time_service_answers_any_datagram():
-    with start() as server, client(server.addresses[0]) as s:
+    with start() as server, udp_client(server.addresses[0]) as s:
         for datagram in b"what time is it?", b"", b"\0", os.urandom(60000):
             ask_time(s, datagram)
 
 
 @check
 def the_echo_service_answers_byte_for_byte():
-    with start() as server, client(server.addresses[1]) as s:
+    with start() as server, udp_client(server.addresses[1]) as s:
         for size in 1, 2, 9, 512, 1472, 1473, 8192, 9217, 30000, 65000:
             datagram = os.urandom(size)
             need(ask(s, datagram) == datagram, "%d bytes" % size)
@@ -62,14 +51,14 @@ def the_echo_service_answers_byte_for_byte():
 
 @check
 def an_empty_datagram_is_echoed():
-    with start() as server, client(server.addresses[1]) as s:
+    with start() as server, udp_client(server.addresses[1]) as s:
         need(ask(s, b"") == b"", "something")
         need(ask(s, b"next") == b"next", "something else")
 
 
 @check
 def the_largest_datagram_is_echoed():
-    with start() as server, client(server.addresses[1]) as s:
+    with start() as server, udp_client(server.addresses[1]) as s:
         datagram = os.urandom(65507)
         need(ask(s, datagram) == datagram, "something else")
 
@@ -77,8 +66,8 @@ def the_largest_datagram_is_echoed():
 @check
 def both_services_at_once_and_each_peer_its_own():
     with start() as server:
-        times = [client(server.addresses[0]) for _ in range(20)]
-        echoes = [client(server.addresses[1]) for _ in range(20)]
+        times = [udp_client(server.addresses[0]) for _ in range(20)]
+        echoes = [udp_client(server.addresses[1]) for _ in range(20)]
         for turn in range(20):
             for i, s in enumerate(echoes):
                 s.send(b"%d of %d" % (turn, i))
@@ -94,17 +83,38 @@ def both_services_at_once_and_each_peer_its_own():
 def a_peer_that_is_gone_harms_nobody():
     with start() as server:
         for where in server.addresses * 50:
-            with client(where) as s:
+            with udp_client(where) as s:
                 s.send(b"nobody will be there")
-        with client(server.addresses[0]) as s:
+        with udp_client(server.addresses[0]) as s:
             ask_time(s, b"")
-        with client(server.addresses[1]) as s:
+        with udp_client(server.addresses[1]) as s:
             need(ask(s, b"still here") == b"still here", "something else")
+
+
+@chaos_check
+def what_fails_at_times_costs_datagrams_and_not_the_server():
+    count = 100
+    with Mischief("enobufs=0.3"), start() as server, \
+            udp_client(server.addresses[1]) as s:
+        for n in range(count):
+            s.send(b"%d" % n)
+        answers = []
+        s.settimeout(0.2)
+        while not answers or answers[-1] != b"over":
+            s.send(b"over")
+            try:
+                answers.append(s.recv(100))
+            except TimeoutError:
+                pass
+        answers = [answer for answer in answers if answer != b"over"]
+        note("%d of %d were answered" % (len(answers), count))
+        need(0 < len(answers) < count, "%d of %d were answered" % (len(answers), count))
+        need(answers == sorted(set(answers), key=int), "doubled or in disorder: %r" % answers)
 
 
 @check
 def ipv6_and_names():
-    with start("--host", "localhost") as server, client(server.addresses[1]) as s:
+    with start("--host", "localhost") as server, udp_client(server.addresses[1]) as s:
         need(ask(s, b"name") == b"name", "something else")
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
@@ -114,9 +124,9 @@ def ipv6_and_names():
         return
     with start("--host", "::1") as server:
         need([family for family, _ in server.addresses] == [socket.AF_INET6] * 2, "not IPv6")
-        with client(server.addresses[0]) as s:
+        with udp_client(server.addresses[0]) as s:
             ask_time(s, b"six")
-        with client(server.addresses[1]) as s:
+        with udp_client(server.addresses[1]) as s:
             need(ask(s, b"six") == b"six", "something else")
 
 
@@ -127,7 +137,7 @@ def a_port_may_be_chosen():
         port = probe.getsockname()[1]
     with Server(NAME, 2, "--time-port", "0", "--echo-port", str(port)) as server:
         need(server.addresses[1][1] == ("127.0.0.1", port), "elsewhere: %r" % server.addresses)
-        with client(server.addresses[1]) as s:
+        with udp_client(server.addresses[1]) as s:
             need(ask(s, b"here") == b"here", "something else")
 
 
@@ -136,7 +146,7 @@ def sigint_and_sigterm_end_it_with_status_0():
     for number in signal.SIGINT, signal.SIGTERM:
         server = start()
         try:
-            with client(server.addresses[0]) as s:
+            with udp_client(server.addresses[0]) as s:
                 ask_time(s, b"")
             status = server.end(number)
         finally:
@@ -145,7 +155,7 @@ def sigint_and_sigterm_end_it_with_status_0():
         need(server.stderr() == "", "said %r" % server.stderr())
 
 
-@check
+@calm_check
 def bad_input_gets_one_line_and_status_2():
     for port in "70000", "65536", "-1", "+1", "", " 80", "80 ", "0x50", "http", "9" * 40, "1\n2":
         refuses(NAME, "--time-port", port, says="--time-port: ")
@@ -163,7 +173,7 @@ def bad_input_gets_one_line_and_status_2():
     refuses(NAME, *ANY_PORTS, descriptors=(5, 5))
 
 
-@check
+@calm_check
 def a_busy_port_is_refused():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
         holder.bind(("127.0.0.1", 0))
@@ -174,4 +184,4 @@ def a_busy_port_is_refused():
         refuses(NAME, "--time-port", port, "--echo-port", port, says=port)
 
 
-sys.exit(main(NAME, *ANY_PORTS))
+main(NAME)
