@@ -9,8 +9,8 @@
  * median of which is the turn's time. So a process that takes the processor for a moment spoils a
  * piece, not the slice.
  *
- * Afterwards the bytes in the ring are counted: a driver that lost one is not to be trusted. One
- * that waits for a byte that it lost is stopped by a watchdog. */
+ * Afterwards the workload looks whether all is still there: a driver that lost something is not to
+ * be trusted. One that waits for what it lost is stopped by a watchdog. */
 #include "bench.h"
 #include <errno.h>
 #include <hark/base.h>
@@ -23,14 +23,19 @@
 
 #define WATCHDOG_S 20
 #define SETUPS 2000 /* descriptors set up in a turn, at the least */
+#define FEW 100     /* descriptors; making the loop would take longer than the set-up of fewer */
 #define PIECE HARK_MS(2)
 #define PIECES_LEAST 3
 #define PIECES_MOST 32
+#define SAMPLE 2000       /* hops of which the system calls are counted ... */
+#define SAMPLE_QUICK 400  /* ... and with --quick: to follow a process takes long */
+#define LONG HARK_MS(100) /* a piece that needs no others */
+#define NOISE 0.05        /* between the quartiles of a ratio: more does not mean "the same" */
 
 struct tally tally;
+struct latencies latencies;
 
-static struct ring ring; /* kept while the next cell wants the same */
-static char stuck[256];  /* what the watchdog says */
+static char stuck[256]; /* what the watchdog says */
 
 int64_t now(void)
 {
@@ -48,39 +53,56 @@ static void handle_alarm(int signal_number)
 	_exit(1);
 }
 
-static const char *describe(const struct cell *cell, const struct row *row)
+/* Names the cell in words. */
+static const char *describe(const struct cell *cell)
 {
 	static char text[128];
+	struct label labels[LABELS_MOST];
+	unsigned count = cell->workload->labels(cell, labels);
+	int length = snprintf(text, sizeof text, "%s", cell->workload->name);
 
-	snprintf(text, sizeof text, "%s %s %u/%u %s %s", work_names[cell->work],
-	         transport_names[cell->tcp], cell->descriptors, cell->active, row->driver->name,
-	         row->backend);
+	for (unsigned i = 0; i < count && (size_t)length < sizeof text; i++) {
+		char *end = text + length;
+		size_t left = sizeof text - (size_t)length;
+
+		if (labels[i].text != NULL)
+			length += snprintf(end, left, " %s", labels[i].text);
+		else
+			length += snprintf(end, left, ", %u %s", labels[i].number, labels[i].key);
+	}
+	return text;
+}
+
+/* Names the row in words, in the next call others. */
+const char *describe_row(const struct cell *cell, const struct row *row)
+{
+	static char text[192];
+
+	snprintf(text, sizeof text, "%s, %s%s%s on %s", describe(cell), row->driver->name,
+	         row->driver->variant != NULL ? " " : "",
+	         row->driver->variant != NULL ? row->driver->variant : "", row->backend);
 	return text;
 }
 
 static void guard(const struct cell *cell, const struct row *row)
 {
 	snprintf(stuck, sizeof stuck, "\nhark-bench: %s: no end after %d s: an event was lost\n",
-	         describe(cell, row), WATCHDOG_S);
+	         describe_row(cell, row), WATCHDOG_S);
 	alarm(WATCHDOG_S);
 }
 
-/* A number for shuffling; the seed is the time. */
-static uint32_t random_number(void)
+/* A number for shuffling. The state is not 0. */
+static uint32_t random_number(uint32_t *state)
 {
-	static uint32_t state;
-
-	while (state == 0)
-		state = (uint32_t)now();
-	state ^= state << 13;
-	state ^= state >> 17;
-	state ^= state << 5;
-	return state;
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
 }
 
 /* A random order of the cell's rows, in which those on one backend stay neighbours: what is to be
  * compared is then measured within a fraction of a second. */
-static void shuffle(const struct cell *cell, unsigned *order)
+static void shuffle(const struct cell *cell, uint32_t *state, unsigned *order)
 {
 	uint64_t *keys = allocate(cell->row_count, sizeof *keys);
 	uint32_t block = 0;
@@ -89,8 +111,8 @@ static void shuffle(const struct cell *cell, unsigned *order)
 		unsigned at = i;
 
 		if (i == 0 || strcmp(cell->rows[i].backend, cell->rows[i - 1].backend) != 0)
-			block = random_number();
-		keys[i] = (uint64_t)block << 32 | random_number();
+			block = random_number(state);
+		keys[i] = (uint64_t)block << 32 | random_number(state);
 		for (; at > 0 && keys[order[at - 1]] > keys[i]; at--)
 			order[at] = order[at - 1];
 		order[at] = i;
@@ -102,18 +124,24 @@ static void shuffle(const struct cell *cell, unsigned *order)
 static bool leave_out(struct plan *plan, const struct cell *cell, struct row *row, const char *why)
 {
 	row->failed = true;
-	note(plan, "%s: left out: %s", describe(cell, row), why);
+	note(plan, "%s: left out: %s", describe_row(cell, row), why);
 	return false;
 }
 
-/* Opens the loop and watches the ring; adds the nanoseconds that the latter takes to *took. */
+/* Opens the loop and watches; adds the nanoseconds that the latter takes to *took. */
 static bool set_up(struct plan *plan, const struct cell *cell, struct row *row, double *took,
                    double *memory)
 {
 	char why[256] = "";
-	int error = row->driver->open(row->backend, cell->work, &ring, why, sizeof why);
 	int64_t before;
+	int error;
 
+	alarm(WATCHDOG_S);
+	error = row->driver->open(row->backend, cell, why, sizeof why);
+	if (error == -ENOTSUP) {
+		row->failed = true;
+		return false;
+	}
 	if (error < 0)
 		return leave_out(plan, cell, row, why[0] != '\0' ? why : strerror(-error));
 	*memory = system_memory();
@@ -126,59 +154,127 @@ static bool set_up(struct plan *plan, const struct cell *cell, struct row *row, 
 	return leave_out(plan, cell, row, strerror(-error));
 }
 
-/* Nanoseconds for so many more hops. */
-static double run_hops(const struct cell *cell, const struct row *row, uint64_t hops)
+/* Runs so many hops, or a few more. Returns the nanoseconds of one. */
+double run_hops(const struct cell *cell, const struct row *row, uint64_t hops)
 {
-	int64_t before = now();
+	const uint64_t done = tally.hops;
+	const int64_t idle = tally.idle;
+	int64_t before, took;
 	int error;
 
-	tally.goal = tally.hops + hops;
+	tally.goal = done + hops;
+	before = now();
 	error = row->driver->run();
+	took = now() - before - (tally.idle - idle);
 	if (error < 0)
-		broken("%s: %s", describe(cell, row), strerror(-error));
+		broken("%s: %s", describe_row(cell, row), strerror(-error));
 	if (tally.hops < tally.goal)
-		broken("%s: ended before its time", describe(cell, row));
-	return (double)(now() - before);
+		broken("%s: ended before its time", describe_row(cell, row));
+	return (double)took / (double)(tally.hops - done);
 }
 
-/* Divides slices of so many nanoseconds into pieces; also warms up. In each piece all bytes under
- * way move. */
+/* Divides slices of so many nanoseconds into pieces; also warms up. */
 static void calibrate(const struct cell *cell, struct row *row, double slice)
 {
-	uint64_t hops = cell->active;
-	double took, hop, pieces;
+	uint64_t hops = cell->least;
+	double hop, piece, pieces;
 
-	while ((took = run_hops(cell, row, hops)) < slice / 8)
+	if (cell->workload->once) {
+		run_hops(cell, row, hops);
+		row->hops_a_piece = hops;
+		row->pieces = 1;
+		return;
+	}
+	while ((hop = run_hops(cell, row, hops)) * (double)hops < slice / 8)
 		hops *= 2;
-	hop = took / (double)hops;
 	row->hops_a_piece = (uint64_t)((double)PIECE / hop) + 1;
-	if (row->hops_a_piece < cell->active)
-		row->hops_a_piece = cell->active;
-	pieces = slice / hop / (double)row->hops_a_piece;
-	row->pieces = pieces < PIECES_LEAST ? PIECES_LEAST : (unsigned)pieces;
-	if (row->pieces > PIECES_MOST)
-		row->pieces = PIECES_MOST;
+	if (row->hops_a_piece < cell->least)
+		row->hops_a_piece = cell->least;
+	piece = hop * (double)row->hops_a_piece;
+	pieces = slice / piece;
+	if (pieces < PIECES_LEAST)
+		pieces = piece < (double)LONG ? PIECES_LEAST : 1;
+	row->pieces = pieces < PIECES_MOST ? (unsigned)pieces : PIECES_MOST;
 }
 
-/* Finds out how many hops a slice is, and what the loop has allocated: after the first events, so
- * that what was put off until then counts too. The second time tells: what the allocator keeps of
- * the first, it keeps once. */
+struct sample {
+	const struct cell *cell;
+	const struct row *row;
+	unsigned hops;
+	int report; /* a pipe to write to how many there were: it may be more than asked for */
+};
+
+/* In the child: the same as in a turn, of fewer hops. */
+static void run_sample(void *context)
+{
+	const struct sample *sample = context;
+	const struct cell *cell = sample->cell;
+	const struct row *row = sample->row;
+	uint64_t before, hops;
+	char why[256];
+
+	if (row->driver->open(row->backend, cell, why, sizeof why) < 0 || row->driver->watch() < 0)
+		return;
+	memset(&tally, 0, sizeof tally);
+	cell->workload->start(cell);
+	run_hops(cell, row, cell->least + sample->hops);
+	before = tally.hops;
+	system_mark();
+	run_hops(cell, row, sample->hops);
+	system_mark();
+	hops = tally.hops - before;
+	if (write(sample->report, &hops, sizeof hops) < 0)
+		return;
+	row->driver->close();
+	cell->workload->finish(cell);
+}
+
+/* System calls a hop; a few of the last are of hops that are not complete. */
+static double count_calls(const struct cell *cell, const struct row *row, unsigned hops)
+{
+	uint64_t done = 0;
+	int report[2];
+	double calls;
+
+	if (pipe(report) < 0)
+		return -1;
+	alarm(WATCHDOG_S);
+	calls = (double)system_calls(run_sample, &(struct sample){cell, row, hops, report[1]});
+	close(report[1]);
+	if (read(report[0], &done, sizeof done) == sizeof done && calls >= 0 && done > 0)
+		calls /= (double)done;
+	close(report[0]);
+	return calls;
+}
+
+/* Finds out how many hops a slice is, and what the loop has allocated a descriptor: after the first
+ * events, so that what was put off until then counts too. The second time tells: what the allocator
+ * keeps of the first, it keeps once. */
 static bool try_out(struct plan *plan, const struct cell *cell, struct row *row, double slice)
 {
-	for (unsigned i = 0; i < 2; i++) {
+	const unsigned times = cell->descriptors > 0 ? 2 : 1;
+
+	for (unsigned i = 0; i < times; i++) {
 		double before, took = 0;
 
 		if (!set_up(plan, cell, row, &took, &before))
 			return false;
-		ring_start(&ring, cell->active);
+		if (cell->workload->start != NULL)
+			cell->workload->start(cell);
 		if (i == 0)
 			calibrate(cell, row, slice);
 		else
-			run_hops(cell, row, cell->active);
-		row->bytes = before < 0 ? -1 : (system_memory() - before) / cell->descriptors;
+			run_hops(cell, row, cell->least);
+		row->bytes = -1;
+		if (before >= 0 && cell->descriptors > 0)
+			row->bytes = (system_memory() - before) / cell->descriptors;
 		row->driver->close();
-		ring_drain(&ring);
+		if (cell->workload->finish != NULL)
+			cell->workload->finish(cell);
 	}
+	row->calls = -1;
+	if (cell->workload->kind == SOCKETS && !cell->workload->once)
+		row->calls = count_calls(cell, row, plan->quick ? SAMPLE_QUICK : SAMPLE);
 	return true;
 }
 
@@ -189,39 +285,56 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+void sort_values(double *values, unsigned count)
+{
+	qsort(values, count, sizeof *values, compare);
+}
+
+/* What so many quarters of the sorted values are not above; between two of them, in proportion. */
+static double quartile(const double *values, unsigned count, unsigned quarters)
+{
+	const unsigned steps = quarters * (count - 1);
+	const unsigned below = steps / 4;
+	const double rest = steps % 4 / 4.0;
+
+	return rest > 0 ? values[below] + rest * (values[below + 1] - values[below])
+	                : values[below];
+}
+
 /* Sorts the values. */
 static struct spread spread_of(double *values, unsigned count)
 {
-	qsort(values, count, sizeof *values, compare);
+	sort_values(values, count);
 	return (struct spread){
-		.median = (values[(count - 1) / 2] + values[count / 2]) / 2,
 		.min = values[0],
+		.q1 = quartile(values, count, 1),
+		.median = quartile(values, count, 2),
+		.q3 = quartile(values, count, 3),
 		.max = values[count - 1],
 	};
 }
 
-/* Nanoseconds a hop. */
-static double run_slice(const struct cell *cell, const struct row *row)
+/* Runs a slice. Returns the nanoseconds of a hop. */
+double run_slice(const struct cell *cell, const struct row *row)
 {
 	double pieces[PIECES_MOST] = {0};
 
-	for (unsigned i = 0; i < row->pieces; i++) {
-		uint64_t before = tally.hops;
-
+	for (unsigned i = 0; i < row->pieces; i++)
 		pieces[i] = run_hops(cell, row, row->hops_a_piece);
-		pieces[i] /= (double)(tally.hops - before);
-	}
 	return spread_of(pieces, row->pieces).median;
 }
 
 static void turn(struct plan *plan, const struct cell *cell, struct row *row, unsigned round,
                  double slice)
 {
-	const unsigned setups = 1 + SETUPS / cell->descriptors;
-	double setup = 0, memory;
-	uint64_t hops, empty, calls;
+	const struct workload *work = cell->workload;
+	const unsigned setups =
+		cell->descriptors > 0
+			? 1 + SETUPS / (cell->descriptors > FEW ? cell->descriptors : FEW)
+			: 1;
+	double values[MEASURES] = {0}, setup = 0, memory;
+	const char *problem = NULL;
 
-	memset(&tally, 0, sizeof tally);
 	guard(cell, row);
 	if (round == 0 && !try_out(plan, cell, row, slice))
 		return;
@@ -231,25 +344,26 @@ static void turn(struct plan *plan, const struct cell *cell, struct row *row, un
 		if (!set_up(plan, cell, row, &setup, &memory))
 			return;
 	}
-	row->setup[round] = setup / setups / cell->descriptors;
+	if (cell->descriptors > 0)
+		values[1] = setup / setups / cell->descriptors;
 
 	memset(&tally, 0, sizeof tally);
-	ring_start(&ring, cell->active);
+	if (work->start != NULL)
+		work->start(cell);
 	run_hops(cell, row, row->hops_a_piece);
-	hops = tally.hops;
-	empty = tally.empty;
-	calls = row->driver->calls();
-	row->ns[round] = run_slice(cell, row);
-	hops = tally.hops - hops;
-	empty = tally.empty - empty;
-	calls = row->driver->calls() - calls;
+	if (work->slice != NULL)
+		work->slice(cell, row, values);
+	else
+		values[0] = run_slice(cell, row);
 	row->driver->close();
 	alarm(0);
 
-	row->hops += hops;
-	row->calls += calls + 2 * hops + empty; /* a hop is a receive and a send */
-	if (ring_drain(&ring) + tally.held != cell->active)
-		broken("%s: a byte was lost", describe(cell, row));
+	for (unsigned i = 0; i < MEASURES; i++)
+		row->values[i][round] = values[i];
+	if (work->finish != NULL)
+		problem = work->finish(cell);
+	if (problem != NULL)
+		broken("%s: %s", describe_row(cell, row), problem);
 }
 
 static struct spread ratios(const double *values, const double *to, unsigned count)
@@ -264,6 +378,13 @@ static struct spread ratios(const double *values, const double *to, unsigned cou
 	return spread;
 }
 
+/* Of such a ratio nobody can say which of the two is faster, nor that they are as fast. One that is
+ * not known is all 0, and not noisy. */
+bool is_noisy(const struct spread *ratio)
+{
+	return ratio->q1 < 1 && ratio->q3 > 1 && ratio->q3 - ratio->q1 > NOISE;
+}
+
 static void sum_up(struct cell *cell, unsigned rounds)
 {
 	for (unsigned i = 0; i < cell->row_count; i++) {
@@ -271,18 +392,14 @@ static void sum_up(struct cell *cell, unsigned rounds)
 
 		if (row->raw != NULL && row->raw->failed)
 			row->raw = NULL;
-		if (row->raw != NULL && !row->failed) {
-			row->ratio = ratios(row->ns, row->raw->ns, rounds);
-			row->setup_ratio = ratios(row->setup, row->raw->setup, rounds);
-		}
+		for (unsigned j = 0; j < MEASURES && row->raw != NULL && !row->failed; j++)
+			row->ratio[j] = ratios(row->values[j], row->raw->values[j], rounds);
 	}
 	for (unsigned i = 0; i < cell->row_count; i++) {
 		struct row *row = &cell->rows[i];
 
-		if (row->failed)
-			continue;
-		row->time = spread_of(row->ns, rounds);
-		row->setup_time = spread_of(row->setup, rounds);
+		for (unsigned j = 0; j < MEASURES && !row->failed; j++)
+			row->spread[j] = spread_of(row->values[j], rounds);
 	}
 }
 
@@ -292,48 +409,37 @@ static void progress(const struct plan *plan, const struct cell *cell, unsigned 
 	if (!isatty(STDERR_FILENO))
 		return;
 	if (round < plan->rounds)
-		fprintf(stderr, "\r\033[K%u/%u: %s, %s, %u descriptors, %u active: round %u/%u",
-		        index + 1, plan->cell_count, work_names[cell->work],
-		        transport_names[cell->tcp], cell->descriptors, cell->active, round + 1,
-		        plan->rounds);
+		fprintf(stderr, "\r\033[K%u/%u: %s: round %u/%u", index + 1, plan->cell_count,
+		        describe(cell), round + 1, plan->rounds);
 	else
 		fprintf(stderr, "\r\033[K");
 	fflush(stderr);
 }
 
-static void prepare_ring(const struct cell *cell)
-{
-	const bool dialogue = is_dialogue(cell->work);
-	int error;
-
-	if (ring.count == cell->descriptors && ring.tcp == cell->tcp && ring.dialogue == dialogue)
-		return;
-	if (ring.count > 0)
-		ring_close(&ring);
-	error = ring_open(&ring, cell->descriptors, cell->tcp, dialogue);
-	if (error < 0)
-		broken("cannot make %u %s socket pairs: %s", cell->descriptors,
-		       transport_names[cell->tcp], strerror(-error));
-}
-
 /* Measures the plan's index-th cell. */
 void measure(struct plan *plan, struct cell *cell, unsigned index)
 {
+	static uint32_t state;
 	const double slice = (double)(plan->quick ? HARK_MS(15) : HARK_MS(40));
 	unsigned *order = allocate(cell->row_count, sizeof *order);
 
 	signal(SIGALRM, handle_alarm);
 	progress(plan, cell, index, 0);
-	prepare_ring(cell);
+	if (index == 0)
+		state = plan->seed;
+	if (cell->workload->prepare != NULL)
+		cell->workload->prepare(cell);
 	for (unsigned round = 0; round < plan->rounds; round++) {
 		progress(plan, cell, index, round);
-		shuffle(cell, order);
+		shuffle(cell, &state, order);
 		for (unsigned i = 0; i < cell->row_count; i++) {
 			if (!cell->rows[order[i]].failed)
 				turn(plan, cell, &cell->rows[order[i]], round, slice);
 		}
 	}
 	progress(plan, cell, index, plan->rounds);
+	if (cell->workload->clean != NULL)
+		cell->workload->clean(cell);
 	free(order);
 	sum_up(cell, plan->rounds);
 }

@@ -1,44 +1,14 @@
 /* plan.c - what there is to measure, and what of it can be measured here. */
 #include "bench.h"
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-const char *const work_names[WORK_COUNT] = {"ring", "churn"};
-const char *const work_about[WORK_COUNT] = {
-	"each descriptor that receives a byte sends one to the next",
-	"each that receives a byte wants to send, sends it back, and no longer wants to",
-};
-const char *const transport_names[2] = {"unix", "tcp"};
-
-/* Does each watched descriptor answer on itself? */
-bool is_dialogue(enum work work)
-{
-	return work == WORK_CHURN;
-}
-
-/* All that hark has a backend for, on one system or another. */
-static const char *const known[] = {"epoll", "kqueue", "poll", "select"};
-#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
-#define KNOWN LENGTH(known)
-
-struct shape {
-	unsigned descriptors, active;
-};
-static const struct shape ring_shapes[] = {
-	{100, 1}, {1000, 100}, {5000, 100}, {10000, 1}, {10000, 100}, {10000, 2000},
-};
-static const struct shape short_shapes[] = {
-	/* for churn, and where time is short */
-	{100, 1},
-	{1000, 100},
-	{5000, 100},
-	{10000, 100},
-};
-static const unsigned sizes[] = {100, 1000, 5000, 10000};
+/* All that hark has a backend for, on one system or another; the best come first. */
+static const char *const known[] = {"epoll", "io_uring", "kqueue", "poll", "select"};
+#define KNOWN (sizeof known / sizeof known[0])
 
 bool backend_known(const char *name)
 {
@@ -47,6 +17,26 @@ bool backend_known(const char *name)
 			return true;
 	}
 	return false;
+}
+
+/* What else there is to be compared with. */
+bool driver_known(const char *name)
+{
+	for (unsigned i = 0; peers[i].name != NULL; i++) {
+		if (strcmp(peers[i].name, name) == 0)
+			return true;
+	}
+	return strcmp(name, "raw") == 0 || strcmp(name, "hark") == 0;
+}
+
+/* The index-th of all drivers, NULL past the last. */
+static const struct driver *driver_at(unsigned index)
+{
+	unsigned i = 0;
+
+	while (i < index && system_drivers[i] != NULL)
+		i++;
+	return i < index || system_drivers[i] == NULL ? drivers[index - i] : system_drivers[i];
 }
 
 static bool has_backend(const struct driver *driver, const char *name)
@@ -60,60 +50,80 @@ static bool has_backend(const struct driver *driver, const char *name)
 	return false;
 }
 
-static const struct driver *raw_driver(const char *backend)
+static bool is_raw(const struct driver *driver)
 {
-	for (unsigned i = 0; raw_drivers[i] != NULL; i++) {
-		if (has_backend(raw_drivers[i], backend))
-			return raw_drivers[i];
-	}
-	return NULL;
+	return strcmp(driver->name, "raw") == 0;
 }
 
-/* Does hark's backend work here? If not, why says why. */
-static bool hark_works(const char *backend, char *why, size_t size)
+/* Does the driver's backend work here? If not, why says why. */
+static bool works(const struct driver *driver, const char *backend, char *why, size_t size)
 {
-	const struct ring none = {.count = 0};
-	int error;
-
-	if (!has_backend(&driver_hark, backend)) {
-		snprintf(why, size, "not built into this library");
-		return false;
-	}
-	error = driver_hark.open(backend, WORK_RING, &none, why, size);
-	if (error < 0) {
-		if (why[0] == '\0')
-			snprintf(why, size, "%s", strerror(-error));
-		return false;
-	}
-	driver_hark.close();
-	return true;
+	return driver->works == NULL || driver->works(backend, why, size);
 }
 
+static void indent(const char *title, const char *lines)
+{
+	for (; *lines != '\0'; title = "") {
+		size_t length = strcspn(lines, "\n");
+
+		printf("  %-10s  %.*s\n", title, (int)length, lines);
+		lines += length + (lines[length] == '\n');
+	}
+}
+
+void list_workloads(void)
+{
+	for (unsigned i = 0; workloads[i] != NULL; i++)
+		indent(workloads[i]->name, workloads[i]->about);
+}
+
+/* The drivers that have the backend, and what keeps hark from it. */
 static void list_backend(const char *name)
 {
+	const struct driver *driver;
+	const char *before = "";
 	char why[256] = "";
-	bool works = hark_works(name, why, sizeof why);
-	bool raw = raw_driver(name) != NULL;
 
-	printf("  %-8s ", name);
-	if (works)
-		printf("%s\n", raw ? "hark, raw" : "hark; raw: not a system call of this system");
-	else
-		printf("%shark: %s\n", raw ? "raw; " : "", why);
+	printf("  %-10s  ", name);
+	for (unsigned i = 0; (driver = driver_at(i)) != NULL; i++) {
+		if (driver->kind != SOCKETS || !has_backend(driver, name) ||
+		    !works(driver, name, why, sizeof why))
+			continue;
+		printf(driver->variant ? "%s%s (%s)" : "%s%s", before, driver->name,
+		       driver->variant);
+		before = ", ";
+	}
+	if (!works(&hark_sockets, name, why, sizeof why))
+		printf("%shark: %s", before, why);
+	putchar('\n');
 }
 
 void list_all(void)
 {
 	printf("workloads:\n");
-	for (unsigned i = 0; i < WORK_COUNT; i++)
-		printf("  %-8s %s\n", work_names[i], work_about[i]);
-	printf("transports:\n  unix     Unix socket pairs\n  tcp      TCP on loopback\n");
+	list_workloads();
+	printf("transports:\n  unix        Unix socket pairs\n  tcp         TCP on loopback\n"
+	       "  pipe        pipes\n");
 	printf("backends, and the drivers that have them:\n");
 	for (unsigned i = 0; i < KNOWN; i++)
 		list_backend(known[i]);
+	printf("libraries to compare with:\n");
+	for (unsigned i = 0; peers[i].name != NULL; i++)
+		printf("  %-10s  %s\n", peers[i].name,
+		       peers[i].version != NULL ? peers[i].version
+		                                : "not built in: it was not installed");
 }
 
-/* Says on standard error, and later in the JSON, what could not be run. */
+static bool noted(const struct plan *plan, const char *text)
+{
+	for (unsigned i = 0; i < plan->note_count; i++) {
+		if (strcmp(plan->notes[i], text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Says on standard error, once, and later in the JSON, what could not be run. */
 void note(struct plan *plan, const char *format, ...)
 {
 	char *text = allocate(1, 256);
@@ -122,6 +132,10 @@ void note(struct plan *plan, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, 256, format, args);
 	va_end(args);
+	if (noted(plan, text)) {
+		free(text);
+		return;
+	}
 	plan->notes = realloc(plan->notes, (plan->note_count + 1) * sizeof *plan->notes);
 	if (plan->notes == NULL)
 		broken("out of memory");
@@ -129,199 +143,170 @@ void note(struct plan *plan, const char *format, ...)
 	fprintf(stderr, "%shark-bench: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", text);
 }
 
-static bool wished(const struct wishes *wishes, const char *backend)
+static bool contains(const char *const *list, unsigned count, const char *name)
 {
-	for (unsigned i = 0; i < wishes->backend_count; i++) {
-		if (strcmp(wishes->backends[i], backend) == 0)
+	for (unsigned i = 0; i < count; i++) {
+		if (strcmp(list[i], name) == 0)
 			return true;
 	}
-	return wishes->backend_count == 0;
+	return false;
 }
 
-/* The rows of each cell: each backend by hand, then in hark. Returns how many. */
-static unsigned choose_rows(struct plan *plan, const struct wishes *wishes, struct row *rows)
+static bool wished(const struct wishes *wishes, const char *backend)
 {
-	unsigned count = 0;
+	return wishes->backend_count == 0 ||
+	       contains(wishes->backends, wishes->backend_count, backend);
+}
+
+static bool wants_driver(const struct wishes *wishes, const char *driver)
+{
+	return wishes->driver_count == 0 || contains(wishes->drivers, wishes->driver_count, driver);
+}
+
+static void add_row(struct cell *cell, const struct driver *driver, const char *backend)
+{
+	cell->rows[cell->row_count++] = (struct row){.driver = driver, .backend = backend};
+}
+
+/* The backend that hark chooses unless told otherwise. */
+static const char *best_backend(void)
+{
+	char why[256];
 
 	for (unsigned i = 0; i < KNOWN; i++) {
-		const struct driver *raw = raw_driver(known[i]);
-		char why[256] = "";
-		bool works;
-
-		if (!wished(wishes, known[i]))
-			continue;
-		works = hark_works(known[i], why, sizeof why);
-		if (!works && wishes->backend_count > 0)
-			usage_error("backend %s: %s", known[i], why);
-		if (!works && (raw != NULL || has_backend(&driver_hark, known[i])))
-			note(plan, "left out hark on %s: %s", known[i], why);
-		if (raw != NULL) {
-			rows[count] = (struct row){.driver = raw, .backend = known[i]};
-			count++;
-		}
-		if (works) {
-			rows[count] = (struct row){.driver = &driver_hark, .backend = known[i]};
-			count++;
-		}
+		if (has_backend(&hark_sockets, known[i]) &&
+		    works(&hark_sockets, known[i], why, sizeof why))
+			return known[i];
 	}
-	return count;
+	broken("no backend works here");
 }
 
-static void add_cell(struct plan *plan, const struct cell *like, const struct row *rows)
+/* Adds the rows of each driver that has this backend. */
+static void add_rows(struct plan *plan, const struct wishes *wishes, struct cell *cell,
+                     const char *backend)
+{
+	const struct driver *driver;
+
+	for (unsigned i = 0; (driver = driver_at(i)) != NULL; i++) {
+		char why[256] = "";
+
+		if (driver->kind != cell->workload->kind || !has_backend(driver, backend) ||
+		    !wants_driver(wishes, driver->name))
+			continue;
+		if (works(driver, backend, why, sizeof why))
+			add_row(cell, driver, backend);
+		else
+			note(plan, "left out %s on %s: %s", driver->name, backend, why);
+	}
+}
+
+static void choose_rows(struct plan *plan, const struct wishes *wishes, struct cell *cell)
+{
+	const struct driver *driver;
+
+	/* What never waits is beside the choice of a backend. */
+	for (unsigned i = 0; (driver = driver_at(i)) != NULL; i++) {
+		if (driver->kind == cell->workload->kind && !backend_known(driver->backend(0)) &&
+		    wants_driver(wishes, driver->name))
+			add_row(cell, driver, driver->backend(0));
+	}
+	/* Timers and posts differ little from backend to backend: one tells. */
+	if (cell->workload->kind != SOCKETS && wishes->backend_count == 0) {
+		add_rows(plan, wishes, cell, best_backend());
+		return;
+	}
+	for (unsigned i = 0; i < KNOWN; i++) {
+		if (wished(wishes, known[i]))
+			add_rows(plan, wishes, cell, known[i]);
+	}
+}
+
+/* What the row is compared with. By hand nobody does what a backend does that has no raw: that is
+ * compared with the system's best. */
+static struct row *raw_row(const struct cell *cell, const struct row *row)
+{
+	struct row *best = NULL;
+
+	for (unsigned i = 0; i < cell->row_count; i++) {
+		struct row *other = &cell->rows[i];
+
+		if (!is_raw(other->driver) || other->driver->variant != NULL)
+			continue;
+		if (strcmp(other->backend, row->backend) == 0 || !backend_known(other->backend))
+			return other;
+		if (strcmp(other->backend, system_drivers[0]->backend(0)) == 0)
+			best = other;
+	}
+	return best;
+}
+
+/* Adds a cell like this one, with a row for each driver on each backend. */
+void plan_cell(struct plan *plan, const struct wishes *wishes, const struct cell *like)
 {
 	struct cell *cell;
+	unsigned count = 0;
 
+	while (driver_at(count) != NULL)
+		count++;
 	plan->cells = realloc(plan->cells, (plan->cell_count + 1) * sizeof *plan->cells);
 	if (plan->cells == NULL)
 		broken("out of memory");
 	cell = &plan->cells[plan->cell_count++];
 	*cell = *like;
-	cell->rows = allocate(cell->row_count, sizeof *cell->rows);
+	cell->rows = allocate((size_t)count * KNOWN, sizeof *cell->rows);
+	choose_rows(plan, wishes, cell);
 	for (unsigned i = 0; i < cell->row_count; i++) {
 		struct row *row = &cell->rows[i];
 
-		*row = rows[i];
-		row->ns = allocate(plan->rounds, sizeof *row->ns);
-		row->setup = allocate(plan->rounds, sizeof *row->setup);
-		for (unsigned j = 0; j <= i; j++) {
-			if (cell->rows[j].driver == raw_driver(row->backend))
-				row->raw = &cell->rows[j];
-		}
+		row->raw = raw_row(cell, row);
+		for (unsigned j = 0; j < MEASURES; j++)
+			row->values[j] = allocate(plan->rounds, sizeof *row->values[j]);
 	}
 }
 
-/* What the command line or the default asks for, into counts; returns how many. */
-static unsigned counts_wanted(const struct wishes *wishes, const unsigned **counts)
+/* It is an error to ask for a library that this program was built without, and worth a word that
+ * one is missing. */
+static void check_peers(struct plan *plan, const struct wishes *wishes)
 {
-	*counts = wishes->descriptor_count > 0 ? wishes->descriptors : sizes;
-	return wishes->descriptor_count > 0 ? wishes->descriptor_count : LENGTH(sizes);
+	for (unsigned i = 0; peers[i].name != NULL; i++) {
+		const char *name = peers[i].name;
+
+		if (peers[i].version != NULL || !wants_driver(wishes, name))
+			continue;
+		if (wishes->driver_count > 0)
+			usage_error("driver %s: not built in: it was not installed", name);
+		note(plan, "left out %s: not built in: it was not installed", name);
+	}
 }
 
-/* The shapes to measure, into shapes, which has room for them. Returns how many. */
-static unsigned choose_shapes(const struct wishes *wishes, enum work work, bool quick,
-                              struct shape *shapes)
+/* It is an error to ask for a backend that does not work here, and worth a word that hark lacks one
+ * which the system has. */
+static void check_backends(struct plan *plan, const struct wishes *wishes)
 {
-	const unsigned *counts;
-	unsigned count = counts_wanted(wishes, &counts), chosen = 0;
+	for (unsigned i = 0; i < wishes->backend_count; i++) {
+		char why[256] = "";
 
-	if (wishes->descriptor_count == 0 && wishes->active_count == 0) {
-		const bool many = work == WORK_RING && !quick;
-
-		chosen = many ? LENGTH(ring_shapes) : LENGTH(short_shapes);
-		memcpy(shapes, many ? ring_shapes : short_shapes, chosen * sizeof *shapes);
-		return chosen;
+		if (!works(&hark_sockets, wishes->backends[i], why, sizeof why))
+			usage_error("backend %s: %s", wishes->backends[i], why);
 	}
-	for (unsigned i = 0; i < count; i++) {
-		if (wishes->active_count == 0)
-			shapes[chosen++] = (struct shape){counts[i], counts[i] < 1000 ? 1 : 100};
-		for (unsigned j = 0; j < wishes->active_count; j++) {
-			if (wishes->active[j] <= counts[i])
-				shapes[chosen++] = (struct shape){counts[i], wishes->active[j]};
-		}
+	for (unsigned i = 0; system_drivers[i] != NULL; i++) {
+		const char *backend = system_drivers[i]->backend(0);
+
+		if (wished(wishes, backend) && !has_backend(&hark_sockets, backend))
+			note(plan, "left out hark on %s: not built into this library", backend);
 	}
-	return chosen;
-}
-
-static unsigned raise_for(const struct wishes *wishes)
-{
-	const unsigned *counts;
-	unsigned count = counts_wanted(wishes, &counts), most = 0;
-
-	for (unsigned i = 0; i < count; i++) {
-		if (counts[i] > most)
-			most = counts[i];
-	}
-	return raise_limit(ring_need(most, false));
-}
-
-/* The smallest of the wanted counts that do not fit under the limit of open files; 0 if all do. */
-static unsigned first_too_many(const struct shape *shapes, unsigned count, unsigned most)
-{
-	unsigned first = 0;
-
-	for (unsigned i = 0; i < count; i++) {
-		if (shapes[i].descriptors > most && (first == 0 || shapes[i].descriptors < first))
-			first = shapes[i].descriptors;
-	}
-	return first;
-}
-
-/* Reduces the first shapes that do not fit under the limit of open files to what does, leaves out
- * the larger ones, and says so. Returns how many are left. */
-static unsigned fit(struct plan *plan, enum work work, struct shape *shapes, unsigned count,
-                    unsigned limit)
-{
-	const unsigned most = ring_most(limit, is_dialogue(work));
-	const unsigned first = first_too_many(shapes, count, most);
-	unsigned noted = 0, fitting = 0;
-
-	for (unsigned i = 0; i < count; i++) {
-		struct shape shape = shapes[i];
-		const unsigned wanted = shape.descriptors;
-		const unsigned need = ring_need(wanted, is_dialogue(work));
-
-		if (wanted > most) {
-			if (most < sizes[0])
-				usage_error(
-					"too few descriptors: %s with %u needs %u open files and "
-					"the limit is %u; ulimit -n raises it",
-					work_names[work], wanted, need, limit);
-			if (wanted != noted && wanted == first)
-				note(plan,
-				     "%s: %u descriptors need %u open files and the limit is %u: "
-				     "reduced to %u",
-				     work_names[work], wanted, need, limit, most);
-			else if (wanted != noted)
-				note(plan,
-				     "%s: %u descriptors need %u open files and the limit is %u: "
-				     "left out",
-				     work_names[work], wanted, need, limit);
-			noted = wanted;
-			if (wanted != first)
-				continue;
-			shape.descriptors = most;
-		}
-		if (is_dialogue(work)) /* which is between two */
-			shape.descriptors += shape.descriptors & 1;
-		if (shape.active <= shape.descriptors)
-			shapes[fitting++] = shape;
-	}
-	return fitting;
 }
 
 void plan_make(struct plan *plan, const struct wishes *wishes)
 {
-	struct row rows[2 * KNOWN];
-	unsigned row_count = choose_rows(plan, wishes, rows);
-	unsigned limit = raise_for(wishes);
-	struct shape *shapes =
-		allocate((wishes->descriptor_count + LENGTH(sizes) + LENGTH(ring_shapes)) *
-	                         (wishes->active_count + 1),
-	                 sizeof *shapes);
-
-	for (unsigned work = 0; work < WORK_COUNT; work++) {
-		unsigned count;
-
-		if (!wishes->works[work])
-			continue;
-		count = choose_shapes(wishes, work, plan->quick, shapes);
-		count = fit(plan, work, shapes, count, limit);
-		for (unsigned i = 0; i < 2 * count; i++) {
-			const struct cell cell = {
-				.work = work,
-				.tcp = i >= count,
-				.descriptors = shapes[i % count].descriptors,
-				.active = shapes[i % count].active,
-				.row_count = row_count,
-			};
-
-			if (wishes->transports[cell.tcp])
-				add_cell(plan, &cell, rows);
-		}
+	check_backends(plan, wishes);
+	check_peers(plan, wishes);
+	for (unsigned i = 0; workloads[i] != NULL; i++) {
+		if (wishes->works[i])
+			workloads[i]->plan(plan, wishes);
 	}
-	free(shapes);
 	if (plan->cell_count == 0)
-		usage_error("nothing to run: more active than descriptors");
+		usage_error("nothing to run: the options leave no shape of a workload");
 }
 
 /* Forgets all cells but the first ones. */
@@ -331,8 +316,8 @@ void plan_cut(struct plan *plan, unsigned count)
 		struct cell *cell = &plan->cells[--plan->cell_count];
 
 		for (unsigned i = 0; i < cell->row_count; i++) {
-			free(cell->rows[i].ns);
-			free(cell->rows[i].setup);
+			for (unsigned j = 0; j < MEASURES; j++)
+				free(cell->rows[i].values[j]);
 		}
 		free(cell->rows);
 	}
@@ -343,6 +328,9 @@ void plan_free(struct plan *plan)
 	plan_cut(plan, 0);
 	for (unsigned i = 0; i < plan->note_count; i++)
 		free(plan->notes[i]);
+	for (unsigned i = 0; plan->arguments[i] != NULL; i++)
+		free(plan->arguments[i]);
+	free(plan->arguments);
 	free(plan->cells);
 	free(plan->notes);
 }

@@ -4,6 +4,7 @@
  * An error of a change needs room in the event list, and comes without other events: there is
  * room for the batch, and no change here can fail. */
 #include "raw.h"
+#include "raw_posts.h"
 #include <fcntl.h>
 #include <sys/event.h>
 #include <sys/time.h>
@@ -14,10 +15,10 @@
 
 static struct {
 	int fd;
-	enum work work;
+	enum job job;
 	unsigned count, changed;
-	uint64_t calls;
 	struct node *nodes;
+	struct idler *idlers; /* of idle-timer, in place of nodes */
 	struct kevent changes[BATCH];
 } loop;
 
@@ -26,19 +27,20 @@ static const char *raw_kqueue_backend(unsigned index)
 	return index == 0 ? "kqueue" : NULL;
 }
 
-static int raw_kqueue_open(const char *backend, enum work work, const struct ring *ring, char *why,
-                           size_t size)
+static int raw_kqueue_open(const char *backend, const struct cell *cell, char *why, size_t size)
 {
+	const bool idle = cell->job == IDLE_TIMER;
+
 	(void)backend, (void)why, (void)size;
 	loop.fd = kqueue();
 	if (loop.fd < 0)
 		return -errno;
 	fcntl(loop.fd, F_SETFD, FD_CLOEXEC);
-	loop.work = work;
-	loop.count = ring->count;
+	loop.job = cell->job;
+	loop.count = cell->ring->count;
 	loop.changed = 0;
-	loop.calls = 0;
-	loop.nodes = nodes_new(ring);
+	loop.nodes = idle ? NULL : nodes_new(cell->ring);
+	loop.idlers = idle ? idlers_new(cell->ring) : NULL;
 	return 0;
 }
 
@@ -47,7 +49,6 @@ static int submit(void)
 	int n = 0;
 
 	if (loop.changed > 0) {
-		loop.calls++;
 		n = kevent(loop.fd, loop.changes, (int)loop.changed, NULL, 0, NULL);
 	}
 	loop.changed = 0;
@@ -68,8 +69,23 @@ static int change(struct node *node, int filter, int flags)
 
 static int raw_kqueue_watch(void)
 {
+	const bool idle = loop.job == IDLE_TIMER;
+
 	for (unsigned i = 0; i < loop.count; i++) {
-		if (change(&loop.nodes[i], EVFILT_READ, EV_ADD) < 0)
+		struct node *node = idle ? &loop.idlers[i].node : &loop.nodes[i];
+
+		if (change(node, EVFILT_READ, EV_ADD) < 0)
+			return -errno;
+		if (idle)
+			idler_start(&loop.idlers[i]);
+	}
+	return submit() < 0 ? -errno : 0;
+}
+
+static int raw_kqueue_unwatch(unsigned count)
+{
+	for (unsigned i = loop.count - count; i < loop.count; i++) {
+		if (change(&loop.nodes[i], EVFILT_READ, EV_DELETE) < 0)
 			return -errno;
 	}
 	return submit() < 0 ? -errno : 0;
@@ -81,51 +97,98 @@ static void node_want(struct node *node, bool want)
 		broken("kevent: %s", strerror(errno));
 }
 
-static int raw_kqueue_run(void)
+/* In idle-timer the node that an event is about is an idler's first member. */
+static inline int raw_loop(void (*in)(struct node *node), void (*out)(struct node *node),
+                           bool timed)
 {
 	struct kevent events[BATCH];
-	const bool ring = loop.work == WORK_RING;
+	struct timespec left;
 
 	while (tally.hops < tally.goal) {
-		int n = kevent(loop.fd, loop.changes, (int)loop.changed, events, BATCH, NULL);
+		int n;
 
-		loop.calls++;
+		if (timed) {
+			left.tv_sec = (time_t)(idle_left() / HARK_S(1));
+			left.tv_nsec = (long)(idle_left() % HARK_S(1));
+		}
+		n = kevent(loop.fd, loop.changes, (int)loop.changed, events, BATCH,
+		           timed ? &left : NULL);
 		loop.changed = 0;
 		if (n < 0)
 			return -errno;
+		if (timed)
+			timers.now = now();
 		for (int i = 0; i < n; i++) {
 			struct node *node = (struct node *)events[i].udata;
 
 			if (events[i].flags & EV_ERROR)
 				return -(int)events[i].data;
-			if (ring)
-				ring_recv(node);
-			else if (events[i].filter == EVFILT_READ)
-				churn_recv(node);
+			if (out == NULL || events[i].filter == EVFILT_READ)
+				in(node);
 			else
-				churn_send(node);
+				out(node);
 		}
+		if (timed)
+			idle_expire();
 	}
 	return 0;
 }
 
-static uint64_t raw_kqueue_calls(void)
+static int raw_kqueue_run(void)
 {
-	return loop.calls;
+	return raw_run(loop.job);
 }
 
 static void raw_kqueue_close(void)
 {
 	close(loop.fd);
 	free(loop.nodes);
+	idlers_free(loop.idlers);
 }
 
 const struct driver raw_kqueue = {
 	.name = "raw",
+	.kind = SOCKETS,
 	.backend = raw_kqueue_backend,
 	.open = raw_kqueue_open,
 	.watch = raw_kqueue_watch,
+	.unwatch = raw_kqueue_unwatch,
 	.run = raw_kqueue_run,
-	.calls = raw_kqueue_calls,
 	.close = raw_kqueue_close,
+};
+
+/* What is posted to instead watches one descriptor. */
+static int sleep_kqueue_open(int fd)
+{
+	struct kevent event;
+
+	memset(&event, 0, sizeof event);
+	event.ident = (uintptr_t)fd;
+	event.filter = EVFILT_READ;
+	event.flags = EV_ADD;
+	loop.fd = kqueue();
+	if (loop.fd < 0 || kevent(loop.fd, &event, 1, NULL, 0, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
+static int sleep_kqueue_wait(bool sleep)
+{
+	static const struct timespec at_once;
+	struct kevent events[BATCH];
+	int n = kevent(loop.fd, NULL, 0, events, BATCH, sleep ? NULL : &at_once);
+
+	return n < 0 ? -errno : n;
+}
+
+static void sleep_kqueue_close(void)
+{
+	close(loop.fd);
+}
+
+const struct sleeper sleep_kqueue = {
+	.name = "kqueue",
+	.open = sleep_kqueue_open,
+	.wait = sleep_kqueue_wait,
+	.close = sleep_kqueue_close,
 };

@@ -4,18 +4,19 @@
  * A word here may be wider than the system's own: on a little-endian machine it holds the same
  * bits. */
 #include "raw.h"
+#include "raw_posts.h"
 #include <string.h>
 #include <sys/select.h>
 
 #define BITS (8 * sizeof(unsigned long))
 
 static struct {
-	enum work work;
+	enum job job;
 	const struct ring *ring;
 	int top; /* the highest descriptor */
 	unsigned words, senders;
-	uint64_t calls;
 	struct node *nodes;
+	struct idler *idlers;             /* of idle-timer, in place of nodes */
 	unsigned long *readers, *writers; /* what is wanted */
 	unsigned long *in, *out;          /* what select(2) overwrites */
 } loop;
@@ -25,22 +26,29 @@ static const char *raw_select_backend(unsigned index)
 	return index == 0 ? "select" : NULL;
 }
 
-static int raw_select_open(const char *backend, enum work work, const struct ring *ring, char *why,
-                           size_t size)
+static int raw_select_open(const char *backend, const struct cell *cell, char *why, size_t size)
 {
+	const struct ring *ring = cell->ring;
+
 	(void)backend, (void)why, (void)size;
 	memset(&loop, 0, sizeof loop);
-	loop.work = work;
+	loop.job = cell->job;
 	loop.ring = ring;
 	for (unsigned i = 0; i < ring->count; i++) {
 		if (ring->pairs[i].fd > loop.top)
 			loop.top = ring->pairs[i].fd;
 	}
-	loop.nodes = allocate((size_t)loop.top + 1, sizeof *loop.nodes);
+	if (loop.job == IDLE_TIMER)
+		loop.idlers = allocate((size_t)loop.top + 1, sizeof *loop.idlers);
+	else
+		loop.nodes = allocate((size_t)loop.top + 1, sizeof *loop.nodes);
 	for (unsigned i = 0; i < ring->count; i++) {
 		const struct pair *pair = &ring->pairs[i];
 
-		loop.nodes[pair->fd] = (struct node){.fd = pair->fd, .to = pair->to};
+		if (loop.job == IDLE_TIMER)
+			loop.idlers[pair->fd] = idler_of(pair);
+		else
+			loop.nodes[pair->fd] = node_of(pair);
 	}
 	return 0;
 }
@@ -64,8 +72,20 @@ static int raw_select_watch(void)
 	loop.writers = loop.readers + loop.words;
 	loop.in = loop.writers + loop.words;
 	loop.out = loop.in + loop.words;
-	for (unsigned i = 0; i < loop.ring->count; i++)
-		turn_bit(loop.readers, loop.ring->pairs[i].fd, true);
+	for (unsigned i = 0; i < loop.ring->count; i++) {
+		const int fd = loop.ring->pairs[i].fd;
+
+		turn_bit(loop.readers, fd, true);
+		if (loop.job == IDLE_TIMER)
+			idler_start(&loop.idlers[fd]);
+	}
+	return 0;
+}
+
+static int raw_select_unwatch(unsigned count)
+{
+	for (unsigned i = loop.ring->count - count; i < loop.ring->count; i++)
+		turn_bit(loop.readers, loop.ring->pairs[i].fd, false);
 	return 0;
 }
 
@@ -78,87 +98,114 @@ static void node_want(struct node *node, bool want)
 		loop.senders--;
 }
 
-static int wait_ready(bool writers)
+static int wait_ready(bool writers, struct timeval *limit)
 {
 	size_t size = loop.words * sizeof *loop.in;
 
 	memcpy(loop.in, loop.readers, size);
 	if (writers)
 		memcpy(loop.out, loop.writers, size);
-	loop.calls++;
 	return select(loop.top + 1, (fd_set *)(void *)loop.in,
-	              writers ? (fd_set *)(void *)loop.out : NULL, NULL, NULL);
+	              writers ? (fd_set *)(void *)loop.out : NULL, NULL, limit);
 }
 
-static int run_ring(void)
+/* Until the first timeout. */
+static struct timeval time_left(void)
+{
+	const int64_t left = (idle_left() + HARK_US(1) - 1) / HARK_US(1);
+
+	return (struct timeval){
+		.tv_sec = (time_t)(left / 1000000),
+		.tv_usec = (suseconds_t)(left % 1000000),
+	};
+}
+
+static inline int raw_loop(void (*in)(struct node *node), void (*out)(struct node *node),
+                           bool timed)
 {
 	while (tally.hops < tally.goal) {
-		int n = wait_ready(false);
+		const bool writers = out != NULL && loop.senders > 0;
+		struct timeval limit = timed ? time_left() : (struct timeval){0, 0};
+		int n = wait_ready(writers, timed ? &limit : NULL);
 
 		if (n < 0)
 			return -errno;
+		if (timed)
+			timers.now = now();
 		for (unsigned w = 0; n > 0; w++) {
-			for (unsigned long word = loop.in[w]; word != 0; word &= word - 1) {
-				n--;
-				ring_recv(&loop.nodes[w * BITS + (unsigned)__builtin_ctzl(word)]);
-			}
-		}
-	}
-	return 0;
-}
+			const unsigned long ins = loop.in[w], outs = writers ? loop.out[w] : 0;
 
-static int run_churn(void)
-{
-	while (tally.hops < tally.goal) {
-		bool writers = loop.senders > 0;
-		int n = wait_ready(writers);
+			for (unsigned long word = ins | outs; word != 0; word &= word - 1) {
+				const unsigned long bit = word & -word;
+				const size_t fd = w * BITS + (unsigned)__builtin_ctzl(word);
 
-		if (n < 0)
-			return -errno;
-		for (unsigned w = 0; n > 0; w++) {
-			unsigned long in = loop.in[w], out = writers ? loop.out[w] : 0;
-
-			for (unsigned long word = in | out; word != 0; word &= word - 1) {
-				unsigned long bit = word & -word;
-				struct node *node =
-					&loop.nodes[w * BITS + (unsigned)__builtin_ctzl(word)];
-
-				if (in & bit) {
+				if (ins & bit) {
 					n--;
-					churn_recv(node);
+					in(timed ? &loop.idlers[fd].node : &loop.nodes[fd]);
 				}
-				if (out & bit) {
+				if (out != NULL && outs & bit) {
 					n--;
-					churn_send(node);
+					out(&loop.nodes[fd]);
 				}
 			}
 		}
+		if (timed)
+			idle_expire();
 	}
 	return 0;
 }
 
 static int raw_select_run(void)
 {
-	return loop.work == WORK_RING ? run_ring() : run_churn();
-}
-
-static uint64_t raw_select_calls(void)
-{
-	return loop.calls;
+	return raw_run(loop.job);
 }
 
 static void raw_select_close(void)
 {
 	free(loop.readers);
 	free(loop.nodes);
+	idlers_free(loop.idlers);
 }
 
 const struct driver raw_select = {
 	.name = "raw",
+	.kind = SOCKETS,
 	.backend = raw_select_backend,
 	.open = raw_select_open,
 	.watch = raw_select_watch,
+	.unwatch = raw_select_unwatch,
 	.run = raw_select_run,
-	.calls = raw_select_calls,
 	.close = raw_select_close,
+};
+
+/* What is posted to instead watches one low descriptor. */
+static int sleeper;
+
+static int sleep_select_open(int fd)
+{
+	sleeper = fd;
+	return fd < FD_SETSIZE ? 0 : -EMFILE;
+}
+
+static int sleep_select_wait(bool sleep)
+{
+	struct timeval at_once = {0, 0};
+	fd_set in;
+	int n;
+
+	FD_ZERO(&in);
+	FD_SET(sleeper, &in);
+	n = select(sleeper + 1, &in, NULL, NULL, sleep ? NULL : &at_once);
+	return n < 0 ? -errno : n;
+}
+
+static void sleep_select_close(void)
+{
+}
+
+const struct sleeper sleep_select = {
+	.name = "select",
+	.open = sleep_select_open,
+	.wait = sleep_select_wait,
+	.close = sleep_select_close,
 };

@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""benchmarks.py RESULTS.json - what a run of hark-bench measured, in Markdown.
+
+RESULTS.json is from `hark-bench --json` or `./dev bench --report`, of all workloads and drivers. It
+prints on what machine that was; what hark means to reach, beside the worst of what was measured for
+it and in which shape; and for each workload a table over epoll. A ratio to a peer is the quotient of
+both medians in the same shape. What the run does not have is not measured.
+"""
+import json
+import math
+import sys
+
+PEERS = ["libevent", "libev", "libuv", "ivykis"]
+MEASURES = {
+    "echo": "cpu_ns_per_request",
+    "setup": "ns_per_descriptor",
+    "timers": "ns_per_operation",
+}
+SHAPE = ["operation", "transport", "descriptors", "active", "message_bytes", "outstanding", "threads"]
+
+
+class Results:
+    """The rows of a run, to be asked for by what they have."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def find(self, workload, driver, backend="epoll", **wanted):
+        """The rows of the driver itself and its variants."""
+        return [
+            r
+            for r in self.rows
+            if r["workload"] == workload
+            and r["driver"] == driver
+            and (r["backend"] == backend or workload == "timers")
+            and (driver != "raw" or not r.get("variant"))
+            and all(r.get(key) == value for key, value in wanted.items())
+        ]
+
+
+def value(row):
+    """Its first number, in nanoseconds."""
+    key = MEASURES.get(row["workload"], "ns_per_event")
+    if row["workload"] == "post":
+        key = "ns_per_message" if row["operation"] == "flood" else "p50_ns"
+    return row[key]
+
+
+def shape(row):
+    return {key: row[key] for key in SHAPE if row.get(key) is not None}
+
+
+def words(row):
+    said = [str(row[key]) for key in ("operation", "transport") if row.get(key)]
+    if row.get("descriptors"):
+        active = row.get("active", row["descriptors"])
+        said.append(f"{row['descriptors']}/{active}")
+    for key, unit in (("message_bytes", "B"), ("outstanding", "pending"), ("threads", "threads")):
+        if row.get(key):
+            said.append(f"{row[key]} {unit}")
+    return " ".join(said)
+
+
+class Table:
+    """The lines, and how many goals are met."""
+
+    def __init__(self):
+        self.lines = []
+
+    def add(self, goal, most, found, unit=""):
+        """found: (number, in which shape) of all that the goal is about."""
+        if not found:
+            self.lines.append(f"| {goal} | {most:g}{unit} | not measured | |")
+            return
+        worst, where = max(found)
+        met = "yes" if round(worst, 2) <= most else "no"
+        number = f"{worst:.1f}{unit}" if unit else f"{worst:.2f}"
+        self.lines.append(f"| {goal} | {most:g}{unit} | {number} ({where}) | {met} |")
+
+
+def to_raw(rows):
+    return [(r["ratio_to_raw"], words(r)) for r in rows if r["ratio_to_raw"] is not None]
+
+
+def to_peers(results, rows, peers):
+    """The quotients of hark's rows and the best variant of each peer in the same shape."""
+    found = []
+    for row in rows:
+        for peer in peers:
+            theirs = results.find(row["workload"], peer, **shape(row))
+            theirs = [value(t) for t in theirs if t.get("spin_ns", 0) == row.get("spin_ns", 0)]
+            if theirs:
+                found.append((value(row) / min(theirs), f"{peer}, {words(row)}"))
+    return found
+
+
+def geometric(results, rows, peers):
+    """The geometric mean of the quotients over all shapes, for each peer."""
+    means = []
+    for peer in peers:
+        logs = [math.log(number) for number, _ in to_peers(results, rows, [peer])]
+        if logs:
+            means.append((math.exp(sum(logs) / len(logs)), peer))
+    return means
+
+
+def goals(results):
+    table = Table()
+    ring = results.find("ring", "hark")
+    many = [r for r in ring if r["active"] >= 1000]
+    table.add("ring: of raw", 1.03, to_raw([r for r in ring if r not in many]))
+    table.add("ring, 2000 active: of raw", 0.97, to_raw(many))
+    table.add("ring: of each peer, geometric mean", 1.0, geometric(results, ring, PEERS))
+    table.add("ring: of any peer in any shape", 1.03, to_peers(results, ring, PEERS))
+    table.add("ring, 1 active: of libevent and libev", 0.90,
+              to_peers(results, [r for r in ring if r["active"] == 1], ["libevent", "libev"]))
+    table.add("setup, add: of raw", 1.05, to_raw(results.find("setup", "hark", operation="add")))
+
+    dispatch = results.find("dispatch", "hark")
+    table.add("dispatch, 1 active: of raw", 1.10, to_raw([r for r in dispatch if r["active"] == 1]))
+    table.add("dispatch, 100 active: of raw", 1.15, to_raw([r for r in dispatch if r["active"] > 1]))
+    table.add("dispatch: of any peer", 1.0, to_peers(results, dispatch, PEERS))
+
+    churn = results.find("churn", "hark")
+    table.add("churn: of raw", 0.85, to_raw(churn))
+    table.add("churn, 1000/100, Unix: of raw", 0.80,
+              to_raw(results.find("churn", "hark", transport="unix", descriptors=1000)))
+    table.add("churn: of any peer", 0.85, to_peers(results, churn, PEERS))
+    table.add("coalesced: of raw", 0.28, to_raw(results.find("coalesced", "hark")))
+
+    mix = results.find("timers", "hark", operation="mix")
+    table.add("timers, mix: of libev", 0.60, to_peers(results, mix, ["libev"]))
+    table.add("timers, mix: of the other peers", 0.25,
+              to_peers(results, mix, ["libevent", "libuv", "ivykis"]))
+    for pending, most in ((100_000, 5), (1_000_000, 25)):
+        rows = results.find("timers", "hark", operation="refresh", outstanding=pending)
+        table.add(f"timers, refresh, {pending:,} pending", most, [(value(r), words(r)) for r in rows], " ns")
+    table.add("timers, expire: of libev", 0.30,
+              to_peers(results, results.find("timers", "hark", operation="expire",
+                                             outstanding=1_000_000), ["libev"]))
+    table.add("idle-timer: of the best peer", 0.95,
+              to_peers(results, results.find("idle-timer", "hark"), PEERS))
+
+    flood = results.find("post", "hark", operation="flood")
+    table.add("post, flood: of raw", 1.10, to_raw(flood))
+    table.add("post, flood: of libev, ivykis and libevent", 0.35,
+              to_peers(results, flood, ["libev", "ivykis", "libevent"]))
+    wake = results.find("post", "hark", operation="wake")
+    still = [r for r in wake if r["spin_ns"] == 0]
+    table.add("post, wake, p50: of raw", 1.05, to_raw(still))
+    table.add("post, wake with spin, p50: of blocking", 0.12,
+              [(value(r) / value(s), words(r)) for r in wake if r["spin_ns"] > 0 for s in still])
+
+    table.add("echo, processor time: of raw", 1.02, to_raw(results.find("echo", "hark")))
+    classic = [
+        r
+        for backend in ("poll", "select")
+        for workload in ("ring", "churn")
+        for r in results.find(workload, "hark", backend)
+    ]
+    table.add("poll and select, ring and churn: of raw", 1.05,
+              [(n, f"{r['backend']} {w}") for r in classic for n, w in to_raw([r])])
+    table.add("memory a descriptor", 32,
+              [(r["bytes_per_descriptor"], words(r)) for r in ring
+               if r["descriptors"] >= 1000 and r["bytes_per_descriptor"] is not None], " B")
+    return table.lines
+
+
+def machine(results):
+    flaws = [name for name, what in results["vulnerabilities"].items() if "Mitigation" in what]
+    return (
+        f"{results['cpus']} processors, {results['cpu']}; {results['kernel']}; "
+        f"mitigations: {', '.join(flaws) or 'none'}; "
+        + ", ".join(f"{name} {version}" for name, version in results["peers"].items() if version)
+        + f"; {results['date']}, {results['rounds']} rounds."
+    )
+
+
+def column(row):
+    return " ".join(filter(None, [row["driver"], row.get("variant")]))
+
+
+def tables(results):
+    """For each workload the shapes, the nanoseconds of raw, and the others' ratios to it."""
+    for workload in results["workloads"]:
+        rows = [
+            r
+            for r in results["rows"]
+            if r["workload"] == workload["name"] and r["backend"] in ("epoll", "heap")
+        ]
+        by_shape = {}
+        for row in rows:
+            spin = " spin" if row.get("spin_ns") else ""
+            by_shape.setdefault(words(row) + spin, {})[column(row)] = row
+        columns = list(dict.fromkeys(column(r) for r in rows if column(r) != "raw"))
+        if not columns:
+            continue
+        yield f"### {workload['name']}\n"
+        about = " ".join(workload["about"].split())
+        yield f"{about[0].upper()}{about[1:]}.\n"
+        yield "| | raw, ns | " + " | ".join(columns) + " |"
+        yield "|---|---:|" + "---:|" * len(columns)
+        for name, line in by_shape.items():
+            cells = [f"{value(line['raw']):,.0f}" if "raw" in line else ""]
+            for key in columns:
+                row = line.get(key)
+                known = row is not None and row["ratio_to_raw"] is not None
+                cells.append(f"{row['ratio_to_raw']:.2f}{'?' * row['noisy']}" if known else "")
+            yield f"| {name} | " + " | ".join(cells) + " |"
+        yield ""
+
+
+def main():
+    if len(sys.argv) != 2:
+        print("usage: benchmarks.py RESULTS.json", file=sys.stderr)
+        return 2
+    try:
+        with open(sys.argv[1], encoding="utf-8") as file:
+            results = json.load(file)
+        print(machine(results))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"benchmarks.py: {sys.argv[1]} is not what hark-bench writes: {error}", file=sys.stderr)
+        return 2
+    print("\n## The goals\n")
+    print("| goal | at most | measured, at worst | met |\n|---|---:|---|---|")
+    print("\n".join(goals(Results(results["rows"]))))
+    print("\n## The workloads\n")
+    print("\n".join(tables(results)))
+    return 0
+
+
+sys.exit(main())
