@@ -50,12 +50,17 @@ refused 'not among' -Dbackends=poll -Ddefault_backend=select
 refused 'names no backend' -Dbackends=
 case $(uname -s) in
 Linux)
-	# Where pkg-config finds nothing, there is no libkqueue.
+	# Where pkg-config finds nothing, there is no libkqueue and no liburing: what is left is
+	# built, and the summary says so.
 	(
 		PKG_CONFIG_LIBDIR=$dir
 		PKG_CONFIG_PATH=
 		export PKG_CONFIG_LIBDIR PKG_CONFIG_PATH
 		refused libkqueue -Dbackends=poll,kqueue
+		refused liburing -Dbackends=poll,io_uring
+		configure "$dir/without" >"$dir/log" 2>&1 || fail "meson refuses what is left"
+		grep -q 'no io_uring.*liburing' "$dir/log" ||
+			fail "the summary does not say why there is no io_uring"
 	)
 	;;
 *)

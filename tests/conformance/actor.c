@@ -137,10 +137,18 @@ struct actor *actor_new(struct hark_reactor *r)
 	return a;
 }
 
+/* Called through this, or a compiler leaves out what nobody reads before it is freed. */
+static void *(*volatile spoil)(void *, int, size_t) = memset;
+
+void bury(void *object, size_t size)
+{
+	spoil(object, 0x5a, size);
+	free(object);
+}
+
 void actor_forget(struct actor *a)
 {
-	memset(a, 0x5a, sizeof *a);
-	free(a);
+	bury(a, sizeof *a);
 }
 
 void actor_free(struct actor *a)
@@ -217,7 +225,7 @@ bool emulated(const char *test, const char *difference)
 bool signals_are_put_off(const char *test)
 {
 #if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-	if (backend_is("select") || backend_is("kqueue")) {
+	if (backend_is("select") || backend_is("kqueue") || backend_is("io_uring")) {
 		except(test, "ThreadSanitizer puts signals off while it waits");
 		return true;
 	}

@@ -43,6 +43,9 @@ void actor_free(struct actor *a);
 /* Frees a, whose descriptors are no longer its own. */
 void actor_forget(struct actor *a);
 
+/* Fills what is of no use any more with rubbish, and frees it. */
+void bury(void *object, size_t size);
+
 /* Gives a n bytes to receive. */
 void actor_feed(struct actor *a, unsigned n);
 

@@ -35,6 +35,7 @@ static struct hark_reactor *audited(bool told)
 /* A change that nobody told is reported once, with both answers, and takes effect. */
 START_TEST(a_forgotten_refresh_is_reported_and_takes_effect)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r = audited(_i);
 	struct probe p[3];
 	int fds[3][2];
@@ -125,6 +126,7 @@ END_TEST
 /* The audit finds it even when the handler is ready for what it no longer wants. */
 START_TEST(an_audited_handler_is_not_called_for_what_it_no_longer_wants)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r = audited(true);
 	struct probe p;
 	int fds[2];
@@ -146,6 +148,7 @@ END_TEST
 /* It asks everybody in each turn; without it the idle are left alone. */
 START_TEST(the_audit_asks_everybody_in_each_turn)
 {
+	exact(EXACT_CALLS);
 	struct hark_options options = {.audit = _i, .handle_audit = handle_audit};
 	struct hark_reactor *r = new_reactor(&options);
 	struct probe p;

@@ -67,8 +67,7 @@ static struct hark_reactor *on_edges(struct probe *p, int fds[2], const char *tr
 static void until_received(struct hark_reactor *r, struct probe *p, size_t n)
 {
 	while (p->received < n) {
-		ck_assert_msg(hark_reactor_turn(r, HARK_S(20)) > 0, "stuck after %zu of %zu bytes",
-		              p->received, n);
+		ck_assert_msg(active_turn(r) > 0, "stuck after %zu of %zu bytes", p->received, n);
 	}
 	ck_assert_uint_eq(p->received, n);
 }
@@ -173,6 +172,7 @@ END_TEST
 /* Once the urgent byte has been taken nothing reports it any more, and yet a read stops there. */
 START_TEST(a_short_read_where_urgent_data_was_taken_leaves_more_behind)
 {
+	exact(EXACT_VERBS);
 	/* On edges only with the verb: what the program does by itself outside its callbacks is
 	 * hidden from the reactor. */
 	bool edges_first = _i == 2, verb = _i > 0;
@@ -247,6 +247,7 @@ static void packet_pair(const char *kind, int fds[2])
 /* Each read takes one message and leaves the others. */
 START_TEST(each_packet_gets_its_callback)
 {
+	exact(EXACT_CALLS | EXACT_VERBS);
 	static const char *const kinds[] = {"seqpacket", "dgram", "udp"};
 	static const char *const messages[] = {"a", "bcd", "efghi", "jk", "l"};
 	struct hark_reactor *r = new_reactor(NULL);
@@ -267,7 +268,7 @@ START_TEST(each_packet_gets_its_callback)
 		until_received(r, &p, 12 * round);
 		ck_assert_int_eq(p.last, 'l');
 		ck_assert_uint_eq(p.recvs, recvs + 5);
-		ck_assert_int_le(settle(r, 10), 1);
+		ck_assert_int_le(settle(r, 10), few(1));
 	}
 	hark_reactor_free(r);
 }
@@ -352,6 +353,7 @@ END_TEST
 /* Urgent data that is read with room to spare leaves the ordinary data where it is. */
 START_TEST(reading_urgent_data_does_not_say_drained)
 {
+	exact(EXACT_VERBS);
 	struct probe p;
 	int fds[2];
 	struct hark_reactor *r = on_edges(&p, fds, "tcp");
@@ -386,6 +388,7 @@ static void shutdown_then_recv(struct probe *p)
  * relative to the short read before it. */
 START_TEST(the_end_comes_after_the_data)
 {
+	exact(EXACT_VERBS);
 	struct probe p;
 	int fds[2];
 	struct hark_reactor *r = on_edges(&p, fds, transports[_i % 2]);
@@ -420,9 +423,10 @@ START_TEST(the_end_comes_after_the_data)
 	until_received(r, &p, 4);
 	while (p.result != 0)
 		turns_until(r, &p.recvs, p.recvs + 1);
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 10; i++) {
 		turns_until(r, &p.recvs, p.recvs + 1);
-	ck_assert_int_eq(p.result, 0);
+		ck_assert(p.result == 0 || (chaotic() && again(p.result)));
+	}
 
 	/* The other side still works. */
 	p.on_send = verb_send_one;
@@ -447,6 +451,7 @@ END_TEST
 /* The peer closes its socket with data of ours unread: the reset reaches the handler. */
 START_TEST(a_reset_is_received)
 {
+	exact(EXACT_CALLS | EXACT_VERBS);
 	struct linger linger = {.l_onoff = 1};
 	struct probe p;
 	int fds[2];
@@ -518,6 +523,7 @@ static void drained_until(struct hark_reactor *r, int peer, const unsigned *coun
 /* A full buffer that the peer drains can take more: handle_send comes again, each time. */
 START_TEST(a_full_buffer_that_is_drained_is_reported)
 {
+	exact(EXACT_TURNS);
 	static void (*const ways[])(struct probe *) = {send_much, send_all, plain_send_all};
 	const char *transport = transports[_i % 2];
 	bool edges = _i / 2 % 2;
@@ -631,9 +637,8 @@ START_TEST(a_saturated_full_duplex_stream_loses_nothing)
 		probe_add(r, &d[i].p);
 	}
 	while (d[0].arrived < d[0].total || d[1].arrived < d[1].total)
-		ck_assert_msg(hark_reactor_turn(r, HARK_S(20)) > 0,
-		              "stuck: sent %zu and %zu, received %zu and %zu", d[0].sent, d[1].sent,
-		              d[1].arrived, d[0].arrived);
+		ck_assert_msg(active_turn(r) > 0, "stuck: sent %zu and %zu, received %zu and %zu",
+		              d[0].sent, d[1].sent, d[1].arrived, d[0].arrived);
 	settle(r, 10);
 	quiet(r, 20);
 	hark_reactor_free(r);
@@ -643,6 +648,7 @@ END_TEST
 /* What became ready while nobody wanted it is there when somebody does. */
 START_TEST(readiness_is_remembered_while_it_is_not_wanted)
 {
+	exact(EXACT_VERBS);
 	const char *transport = transports[_i % 2];
 	bool sending_meanwhile = _i / 2 % 2;
 	bool told = _i / 4 % 2;
@@ -694,7 +700,7 @@ START_TEST(remembered_readiness_may_be_out_of_date)
 		while (drain(fds[0]) == 0)
 			;
 		probe_want(&p, true, false);
-		ck_assert_int_le(settle(r, 10), 2);
+		ck_assert_int_le(settle(r, 10), few(2));
 		put(fds[1], "c", 1);
 		p.last = 0;
 		turns_until(r, &p.recvs, recvs + 1);
@@ -782,7 +788,7 @@ START_TEST(changing_the_way_again_and_again_loses_nothing)
 		ck_assert_int_eq(settle(r, 3), 0);
 		probe_want(&p, true, false);
 		until_received(r, &p, 4 * round);
-		ck_assert_int_le(settle(r, 10), 3);
+		ck_assert_int_le(settle(r, 10), few(3));
 	}
 	hark_reactor_free(r);
 }

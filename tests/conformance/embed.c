@@ -67,6 +67,7 @@ static void outer_quiet(struct hark_reactor *r)
 
 START_TEST(events_reach_the_outer_loop)
 {
+	exact(EXACT_CALLS | EXACT_TURNS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a, *b;
 
@@ -114,6 +115,7 @@ END_TEST
 /* What hark remembers as ready, the kernel does not report again: prepare must say "now". */
 START_TEST(remembered_readiness_is_due_now)
 {
+	exact(EXACT_TURNS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a;
 
@@ -172,6 +174,7 @@ static void *post_one_by_one(void *with)
 /* Posts come while the outer loop is asleep, and while it is about to be: each must reach it. */
 START_TEST(posts_wake_the_outer_loop)
 {
+	exact(EXACT_TURNS);
 	struct hark_message m;
 	pthread_t thread;
 	void *failed;
@@ -206,6 +209,7 @@ static void *stop_later(void *with)
 
 START_TEST(stop_wakes_the_outer_loop)
 {
+	exact(EXACT_TURNS);
 	pthread_t thread;
 	int polled;
 
@@ -261,6 +265,7 @@ END_TEST
 /* Turns of its own between rounds of the outer loop. */
 START_TEST(turns_and_outer_rounds_mix)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a;
 	unsigned got = 0;
@@ -334,6 +339,7 @@ END_TEST
 /* Where there is no descriptor, prepare tells the time all the same. */
 START_TEST(prepare_tells_what_is_due)
 {
+	exact(EXACT_TURNS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct hark_message m;
 	struct actor *a;

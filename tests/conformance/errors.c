@@ -170,7 +170,7 @@ START_TEST(run_and_turn_in_a_callback_answer_ebusy)
 	memset(answers, 0, sizeof answers);
 	hark_message_init(&m, enter_in_message);
 	ck_assert_int_eq(hark_post(r, &m), 0);
-	ck_assert_int_eq(hark_reactor_turn(r, -1), 1);
+	ck_assert_int_eq(active_turn(r), 1);
 	ck_assert(answers[0] == -EBUSY && answers[1] == -EBUSY && answers[2] == -EBUSY);
 	a->act = b->act = NULL;
 	actor_feed(a, 1);
@@ -193,6 +193,7 @@ static void turn_inner(struct actor *a)
 
 START_TEST(turn_of_another_reactor_in_a_callback)
 {
+	exact(EXACT_CALLS | EXACT_TURNS | EXACT_VERBS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a = actor_new(r), *b;
 
@@ -313,6 +314,7 @@ static void *use_and_free(void *with)
 
 START_TEST(ownership_passes_between_turns)
 {
+	exact(EXACT_TURNS | EXACT_VERBS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a = actor_new(r);
 	pthread_t thread;
@@ -374,6 +376,7 @@ static void readd(struct actor *a)
 
 START_TEST(handler_freed_or_added_again_in_handle_error)
 {
+	exact(EXACT_CALLS);
 	struct actor *a = actor_make(), *b = actor_make();
 
 	inner = faulty_reactor();
@@ -459,6 +462,33 @@ START_TEST(refusal_without_handle_error_ends_the_run)
 }
 END_TEST
 
+static struct hark_reactor *to_be_freed;
+
+static void free_it(struct hark_timer *t, uint64_t missed)
+{
+	(void)t, (void)missed;
+	hark_reactor_free(to_be_freed);
+}
+
+/* The reactor is freed in the turn that fails: there is nobody left who could have failed. */
+START_TEST(reactor_freed_in_the_turn_that_fails)
+{
+	static const struct hark_timer_ops ops = {.handle_timer = free_it};
+	struct hark_timer timer = {.ops = &ops};
+	struct actor *a = actor_make();
+
+	to_be_freed = faulty_reactor();
+	a->handler.ops = &actor_frail_ops;
+	refuse(a->handler.fd, false, ENODEV);
+	ck_assert_int_eq(hark_handler_add(to_be_freed, &a->handler), 0);
+	hark_timer_start(to_be_freed, &timer, 0);
+	ck_assert_int_eq(_i ? hark_reactor_run(to_be_freed) : hark_reactor_turn(to_be_freed, -1),
+	                 0);
+	ck_assert(!hark_timer_pending(&timer));
+	actor_free(a);
+}
+END_TEST
+
 /* Refused not at first but when its interest changes. */
 START_TEST(change_of_interest_that_is_refused)
 {
@@ -499,7 +529,7 @@ START_TEST(refusal_with_eperm_is_always_ready)
 	actor_feed(a, 5);
 	actor_feed(other, 5);
 	for (int i = 0; i < 50; i++)
-		ck_assert_int_ge(hark_reactor_turn(r, -1), 1);
+		ck_assert_int_ge(active_turn(r), 1);
 	ck_assert_uint_eq(a->recvs, 5);
 	ck_assert_uint_eq(a->errors, 0);
 	ck_assert_uint_ge(a->calls, 40); /* most of them found nothing: that is what it said */
@@ -523,6 +553,7 @@ END_TEST
 
 START_TEST(wait_that_fails_ends_the_run)
 {
+	exact(EXACT_TURNS);
 	struct hark_reactor *r = faulty_reactor();
 	struct actor *a = actor_new(r);
 	struct hark_message m;
@@ -566,6 +597,73 @@ START_TEST(reserve_that_fails_fails_the_add)
 	ck_assert_int_eq(hark_handler_add(r, &a->handler), 0);
 	actor_feed(a, 1);
 	turns_until(r, &a->recvs, 1);
+	actor_free(a);
+	hark_reactor_free(r);
+}
+END_TEST
+
+static unsigned wakes;
+
+static void be_woken(struct hark_message *m, struct hark_reactor *r)
+{
+	(void)m;
+	(void)r;
+	wakes++;
+}
+
+static void *post_to(void *with)
+{
+	static struct hark_message m;
+
+	hark_message_init(&m, be_woken);
+	hark_post(with, &m);
+	return NULL;
+}
+
+/* Without a waker the reactor would sleep through every post, so that it must not sleep; and it is
+ * no handler of the program's, that would be counted. */
+START_TEST(waker_that_is_refused_is_tried_again)
+{
+	struct hark_reactor *r = faulty_reactor();
+	pthread_t thread;
+
+	faulty.refuse = ENOSPC;
+	faulty.fd = FAULTY_ANY;
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(hark_reactor_turn(r, HARK_S(60)), -ENOSPC);
+		ck_assert_uint_eq(stats_of(r).handlers, 0);
+	}
+	ck_assert_int_eq(hark_reactor_run(r), 0); /* nothing is left */
+	faulty.refuse = 0;
+	ck_assert_int_eq(hark_reactor_turn(r, 0), 0);
+	quiet(r, 10);
+	ck_assert_int_eq(pthread_create(&thread, NULL, post_to, r), 0);
+	turns_until(r, &wakes, 1);
+	pthread_join(thread, NULL);
+	hark_reactor_free(r);
+}
+END_TEST
+
+/* As a one-shot is with its event, or a multishot that the kernel has ended by itself. */
+START_TEST(registration_that_is_used_up_is_armed_again)
+{
+	struct hark_reactor *r = faulty_reactor();
+	struct actor *a = actor_new(r);
+
+	settle(r, 8);
+	faulty.fd = a->handler.fd;
+	for (unsigned i = 1; i <= 5; i++) {
+		faulty.spent = true;
+		settle(r, 8);
+		ck_assert(!faulty.spent);
+		actor_feed(a, 1);
+		turns_until(r, &a->recvs, i);
+	}
+	actor_make_edge(a);
+	faulty.spent = true;
+	settle(r, 8);
+	actor_feed(a, 1);
+	turns_until(r, &a->recvs, a->recvs + 1);
 	actor_free(a);
 	hark_reactor_free(r);
 }
@@ -669,7 +767,8 @@ START_TEST(new_on_a_backend_that_does_not_open)
 {
 	struct hark_reactor *r = NULL;
 	char why[200] = "x";
-	struct hark_options options = {.backend = FAULTY_NAME, .why = why, .why_size = sizeof why};
+	struct hark_options options = {
+		.backend = chained(FAULTY_NAME), .why = why, .why_size = sizeof why};
 
 	hark_reactor_free(faulty_reactor());
 	faulty.open = ENOSYS;
@@ -681,7 +780,7 @@ START_TEST(new_on_a_backend_that_does_not_open)
 	faulty.open = 0;
 	ck_assert_int_eq(hark_reactor_new(&r, &options), 0);
 	ck_assert_str_eq(why, "");
-	ck_assert_str_eq(hark_reactor_backend(r), FAULTY_NAME);
+	ck_assert_str_eq(hark_reactor_backend(r), chained(FAULTY_NAME));
 	hark_reactor_free(r);
 }
 END_TEST
@@ -749,7 +848,7 @@ START_TEST(registered_backend_works)
 	struct actor *a = actor_new(r);
 	struct hark_message m;
 
-	ck_assert_str_eq(hark_reactor_backend(r), FAULTY_NAME);
+	ck_assert_str_eq(hark_reactor_backend(r), chained(FAULTY_NAME));
 	actor_make_edge(a);
 	actor_feed(a, 3);
 	turns_until(r, &a->recvs, 3);
@@ -805,10 +904,13 @@ TCase *case_errors(void)
 	tcase_add_loop_test(tc, handler_freed_or_added_again_in_handle_error, 0, 2);
 	tcase_add_loop_test(tc, refused_and_removed_before_it_is_told, 0, 2);
 	tcase_add_loop_test(tc, refusal_without_handle_error_ends_the_run, 0, 4);
+	tcase_add_loop_test(tc, reactor_freed_in_the_turn_that_fails, 0, 2);
 	tcase_add_loop_test(tc, change_of_interest_that_is_refused, 0, 2);
 	tcase_add_loop_test(tc, refusal_with_eperm_is_always_ready, 0, 2);
 	tcase_add_loop_test(tc, wait_that_fails_ends_the_run, 0, 2);
 	tcase_add_test(tc, reserve_that_fails_fails_the_add);
+	tcase_add_test(tc, waker_that_is_refused_is_tried_again);
+	tcase_add_test(tc, registration_that_is_used_up_is_armed_again);
 	tcase_add_test(tc, dead_object_is_replaced_as_soon_as_it_can_be);
 	tcase_add_test(tc, close_in_a_child_is_told_so);
 	tcase_add_test(tc, new_with_bad_arguments_answers_einval);

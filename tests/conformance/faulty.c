@@ -40,7 +40,7 @@ static int faulty_modify(void *state, int fd, struct hark_slot *slot, unsigned w
 {
 	struct state *s = state;
 
-	if (want && fd == faulty.fd && faulty.refuse)
+	if (want && (fd == faulty.fd || faulty.fd == FAULTY_ANY) && faulty.refuse)
 		return -faulty.refuse;
 	if (want && fd == faulty.fd && faulty.late) {
 		s->late = true;
@@ -64,6 +64,13 @@ static int faulty_wait(void *state, const struct timespec *timeout)
 		return 0;
 	}
 	events = inner->wait(s->inner, timeout);
+	if (events >= 0 && faulty.spent) {
+		struct hark_slot *slot = hark_slot(s->up, faulty.fd);
+
+		faulty.spent = false;
+		inner->modify(s->inner, faulty.fd, slot, 0);
+		hark_ready(s->up, faulty.fd, slot->generation, HARK_SPENT);
+	}
 	if (events >= 0 && faulty.dead) {
 		faulty.dead = false;
 		events |= HARK_DEAD;
@@ -114,7 +121,8 @@ struct hark_reactor *faulty_reactor(void)
 {
 	struct hark_reactor *r = NULL;
 	char why[256];
-	struct hark_options options = {.backend = FAULTY_NAME, .why = why, .why_size = sizeof why};
+	struct hark_options options = {
+		.backend = chained(FAULTY_NAME), .why = why, .why_size = sizeof why};
 
 	faulty_register();
 	faulty = (struct faulty){.fd = -1};

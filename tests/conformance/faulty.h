@@ -8,6 +8,7 @@
 #include "conformance.h"
 
 #define FAULTY_NAME "faulty"
+#define FAULTY_ANY (-2) /* as fd: every descriptor, that of the waker included */
 
 /* The orders; all zero: none. Errors are positive errnos. */
 extern struct faulty {
@@ -17,7 +18,8 @@ extern struct faulty {
 	int refuse;  /* modify of `fd` to anything but 0 fails with it */
 	int late;    /* modify accepts `fd`, and the next wait refuses it with this */
 	int fd;
-	bool dead; /* the next wait says HARK_DEAD, once */
+	bool spent; /* the next wait says that the registration of `fd` is used up, once */
+	bool dead;  /* the next wait says HARK_DEAD, once */
 
 	unsigned opened, closed, forked; /* how often; forked of closed in a child */
 } faulty;

@@ -92,6 +92,7 @@ static void recv_one_then_want_send(struct probe *p)
 /* A server's hops: receive, want to send, send, no longer want to. Once on edges they are free. */
 START_TEST(steady_churn_costs_no_change_on_edges)
 {
+	exact(EXACT_CALLS | EXACT_VERBS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct probe p;
 	int fds[2];
@@ -154,6 +155,7 @@ END_TEST
 /* Nothing is lost when a handler that wants nothing for long wants something again. */
 START_TEST(refresh_from_outside_takes_effect_before_the_wait)
 {
+	exact(EXACT_VERBS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct probe p;
 	int fds[2];
@@ -206,7 +208,7 @@ START_TEST(refresh_in_anothers_callback_takes_effect_before_the_call)
 		put(fds[i][1], "x", 1);
 	}
 	for (int i = 0; i < 5; i++)
-		ck_assert_int_gt(hark_reactor_turn(r, HARK_S(20)), 0);
+		ck_assert_int_gt(active_turn(r), 0);
 	unsigned first = duo[0].recvs + duo[0].sends + duo[0].readies;
 	unsigned second = duo[1].recvs + duo[1].sends + duo[1].readies;
 	ck_assert_msg((first == 0) != (second == 0), "%u and %u callbacks: one was silenced", first,
@@ -219,7 +221,7 @@ START_TEST(refresh_in_anothers_callback_takes_effect_before_the_call)
 	quiet(r, 20);
 	duo[silent].on_recv = duo[silent].on_send = duo[silent].on_ready = NULL;
 	probe_want(&duo[silent], true, false);
-	ck_assert_int_eq(hark_reactor_turn(r, HARK_S(20)), 1);
+	ck_assert_int_eq(active_turn(r), 1);
 	hark_reactor_free(r);
 }
 END_TEST
@@ -326,6 +328,7 @@ END_TEST
 /* The peer is gone and the handler wants nothing: the reactor sleeps. */
 START_TEST(a_hang_up_that_nobody_wants_does_not_spin)
 {
+	exact(EXACT_VERBS);
 	const char *transport = transports[_i % 2];
 	struct hark_reactor *r = new_reactor(NULL);
 	struct probe p;
@@ -397,6 +400,7 @@ static void send_what_is_left(struct probe *p)
 
 START_TEST(write_interest_is_asked_again_after_each_callback)
 {
+	exact(EXACT_VERBS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct probe p;
 	int fds[2];
@@ -419,6 +423,7 @@ END_TEST
 /* Asking is not a walk over all handlers: who is not active is not asked. */
 START_TEST(an_idle_handler_is_not_asked)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct probe p[50];
 	int fds[50][2];
@@ -457,6 +462,7 @@ END_TEST
 /* Both directions are ready: the one call of handle_ready has them both. */
 START_TEST(handle_ready_gets_both_directions_in_one_call)
 {
+	exact(EXACT_CALLS | EXACT_TURNS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct probe p;
 	int fds[2];
@@ -469,19 +475,19 @@ START_TEST(handle_ready_gets_both_directions_in_one_call)
 		;
 	probe_add(r, &p);
 	for (unsigned i = 1; i <= 10; i++) {
-		ck_assert_int_eq(hark_reactor_turn(r, HARK_S(20)), 1);
+		ck_assert_int_eq(active_turn(r), 1);
 		ck_assert_uint_eq(p.readies, i);
 		ck_assert_uint_eq(p.ready, HARK_RECV | HARK_SEND);
 	}
 	probe_want(&p, true, false);
-	ck_assert_int_eq(hark_reactor_turn(r, HARK_S(20)), 1);
+	ck_assert_int_eq(active_turn(r), 1);
 	ck_assert_uint_eq(p.ready, HARK_RECV);
 	probe_want(&p, false, true);
-	ck_assert_int_eq(hark_reactor_turn(r, HARK_S(20)), 1);
+	ck_assert_int_eq(active_turn(r), 1);
 	ck_assert_uint_eq(p.ready, HARK_SEND);
 	plain_all(&p);
 	probe_want(&p, true, true);
-	ck_assert_int_eq(hark_reactor_turn(r, HARK_S(20)), 1);
+	ck_assert_int_eq(active_turn(r), 1);
 	ck_assert_uint_eq(p.ready, HARK_SEND);
 	probe_want(&p, true, false);
 	quiet(r, 20);
@@ -493,6 +499,7 @@ END_TEST
 /* handle_ready is for who does his own I/O, and the end of file reaches him as readiness. */
 START_TEST(handle_ready_stays_level_triggered_to_the_end)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct probe p;
 	int fds[2];
@@ -553,6 +560,7 @@ END_TEST
  * go over to its own I/O at any time: it is called while there is something, and no more. */
 START_TEST(handle_ready_with_verbs_stays_level_triggered)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct probe p;
 	int fds[2];
@@ -571,7 +579,7 @@ START_TEST(handle_ready_with_verbs_stays_level_triggered)
 		ck_assert_int_eq(settle(r, 5), 0);
 		p.on_ready = NULL;
 		probe_want(&p, true, true);
-		ck_assert_int_eq(hark_reactor_turn(r, HARK_S(20)), 1);
+		ck_assert_int_eq(active_turn(r), 1);
 		ck_assert_uint_eq(p.ready, HARK_SEND);
 		probe_want(&p, true, false);
 		ck_assert_int_eq(settle(r, 5), 0);
@@ -585,6 +593,7 @@ END_TEST
  * has noticed. */
 START_TEST(what_nobody_wants_does_not_wake_again_and_again)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct probe p;
 	int fds[2];

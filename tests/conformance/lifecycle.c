@@ -7,8 +7,11 @@
 #include "cases.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CROWD 8
@@ -60,7 +63,7 @@ START_TEST(handler_freed_in_its_own_handle_recv)
 	hark_handler_refresh(&a->handler);
 	actor_feed(a, 2);
 	a->act = actor_free;
-	ck_assert_int_eq(hark_reactor_turn(r, -1), 1);
+	ck_assert_int_eq(active_turn(r), 1);
 	ck_assert_uint_eq(stats_of(r).handlers, 0);
 	ck_assert_int_eq(hark_reactor_run(r), 0);
 	hark_reactor_free(r);
@@ -127,6 +130,7 @@ static void free_all_others(struct actor *a)
 
 START_TEST(others_ready_in_the_same_batch_are_freed)
 {
+	exact(EXACT_CALLS | EXACT_TURNS);
 	struct hark_reactor *r = new_reactor(NULL);
 
 	if (_i)
@@ -154,6 +158,7 @@ static void free_next(struct actor *a)
 
 START_TEST(neighbour_ready_in_the_same_batch_is_freed)
 {
+	exact(EXACT_CALLS | EXACT_TURNS | EXACT_ORDER | EXACT_VERBS);
 	struct hark_reactor *r = new_reactor(NULL);
 	unsigned left = 0;
 
@@ -203,6 +208,7 @@ static void remove_all_others(struct actor *a)
 
 START_TEST(removed_in_the_same_batch_and_added_later_is_called_then)
 {
+	exact(EXACT_CALLS | EXACT_TURNS);
 	struct hark_reactor *r = new_reactor(NULL);
 
 	gather(r, remove_all_others);
@@ -277,6 +283,7 @@ static void free_all_and_reactor(struct actor *a)
 
 START_TEST(reactor_freed_in_a_callback)
 {
+	exact(EXACT_TURNS);
 	void (*const acts[])(struct actor *) = {free_reactor, free_reactor_and_all,
 	                                        free_all_and_reactor};
 	struct hark_reactor *r = new_reactor(NULL);
@@ -489,6 +496,7 @@ static void swap_interest(struct actor *a)
 
 START_TEST(handler_added_again_with_another_interest)
 {
+	exact(EXACT_VERBS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a = actor_new(r);
 
@@ -563,6 +571,7 @@ static void replace_others(struct actor *a)
 
 START_TEST(another_handler_on_the_descriptor_of_one_ready_in_the_same_batch)
 {
+	exact(EXACT_CALLS | EXACT_TURNS);
 	struct hark_reactor *r = new_reactor(NULL);
 
 	gather(r, replace_others);
@@ -771,6 +780,7 @@ static void wake_up(struct hark_message *m, struct hark_reactor *r)
 
 START_TEST(handler_that_wants_nothing_keeps_the_run_going)
 {
+	exact(EXACT_VERBS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a = actor_make();
 	struct hark_message m;
@@ -794,6 +804,38 @@ START_TEST(reactor_free_of_null_and_of_an_unused_one)
 {
 	hark_reactor_free(NULL);
 	hark_reactor_free(new_reactor(NULL));
+}
+END_TEST
+
+/* Also while a child, which was forked before the socket was there, has what the reactor had. */
+START_TEST(freed_reactor_holds_no_socket_open)
+{
+	for (int i = 0; i < 50; i++) {
+		struct hark_reactor *r = new_reactor(NULL);
+		pid_t child = _i == 0 ? 0 : fork();
+		struct probe p;
+		int fds[2];
+		char byte;
+
+		ck_assert_int_ge(child, 0);
+		if (_i == 1 && child == 0) {
+			pause();
+			_exit(0);
+		}
+		socket_pair("unix", fds);
+		probe_init(&p, fds[0]);
+		p.recv = true;
+		probe_add(r, &p);
+		ck_assert_int_eq(hark_reactor_turn(r, 0), 0);
+		hark_reactor_free(r);
+		close(fds[0]);
+		ck_assert_int_eq(recv(fds[1], &byte, 1, MSG_DONTWAIT), 0);
+		close(fds[1]);
+		if (child > 0) {
+			kill(child, SIGKILL);
+			ck_assert_int_eq(waitpid(child, NULL, 0), child);
+		}
+	}
 }
 END_TEST
 
@@ -829,5 +871,6 @@ TCase *case_lifecycle(void)
 	tcase_add_test(tc, run_returns_when_the_last_handler_is_gone);
 	tcase_add_test(tc, handler_that_wants_nothing_keeps_the_run_going);
 	tcase_add_test(tc, reactor_free_of_null_and_of_an_unused_one);
+	tcase_add_loop_test(tc, freed_reactor_holds_no_socket_open, 0, 2);
 	return tc;
 }

@@ -1,9 +1,17 @@
-/* main.c - `conformance BACKEND` runs the whole suite on one backend.
+/* main.c - `conformance BACKEND` runs the whole suite on one backend; with wrappers before it, as
+ * in `conformance trace=/dev/null:epoll`, behind these; and with `--seeds 1-20` under chaos, with
+ * each of these seeds (`1-20/3`: with each third of them), up to the first that fails. The
+ * environment variable HARK_SOAK_SEEDS sets the last seed anew, for `./dev soak`, and with
+ * HARK_TEST_SHORT the tests are left out that are long because they do the same many times. The
+ * whole suite runs with the first few seeds, and in a soak with all; with the others, the cases
+ * that events make (cases.h).
  *
  * Every backend has to pass the same tests: that is what makes a handler run unchanged on all of
- * them. Exit status 0 says that all passed, 1 that some failed, 2 that the argument is bad, and
- * 77 (to meson: skipped) that this library was built without the backend. Check's environment
- * works as usual: CK_RUN_CASE=level runs one case, CK_FORK=no runs under a debugger. */
+ * them; a wrapper that bends nothing has to change nothing; and what a test cannot bear of chaos it
+ * says itself (conformance.h, exact). Exit status 0 says that all passed, 1 that some failed, 2
+ * that an argument is bad, and 77 (to meson: skipped) that this library was built without the
+ * backend. Check's environment works as usual: CK_RUN_CASE=level runs one case, CK_FORK=no runs
+ * under a debugger. */
 #include "cases.h"
 #include "conformance.h"
 
@@ -12,11 +20,10 @@
 #include <string.h>
 
 #define SKIPPED 77
-
-const char *backend;
+#define WHOLE 4 /* seeds with which the whole suite runs */
 
 /* All that hark has, whether or not this build does. */
-static const char *const known[] = {"select", "poll", "epoll", "kqueue"};
+static const char *const known[] = {"select", "poll", "epoll", "io_uring", "kqueue"};
 
 static bool is_known(const char *name)
 {
@@ -36,17 +43,96 @@ static bool is_built_in(const char *name)
 	return false;
 }
 
+static _Noreturn void misuse(const char *what, const char *which)
+{
+	fprintf(stderr,
+	        "conformance: %s%s; usage: conformance [--seeds FIRST-LAST[/STEP]] "
+	        "[WRAPPERS:]BACKEND\n",
+	        what, which);
+	exit(2);
+}
+
+/* Runs the suite, or what of it events make; returns the number of tests that failed. */
+static int run_suite(bool whole)
+{
+	SRunner *runner;
+	Suite *suite = suite_create(chained(backend));
+	int failed;
+
+#define ADD_CASE(file) suite_add_tcase(suite, case_##file());
+	EVENT_CASES(ADD_CASE)
+	if (whole) {
+		OTHER_CASES(ADD_CASE)
+	}
+#undef ADD_CASE
+	runner = srunner_create(suite);
+	srunner_run_all(runner, getenv("CK_VERBOSITY") ? CK_ENV : CK_VERBOSE);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed;
+}
+
+struct seeds {
+	unsigned long first, last, step;
+};
+
+/* Reads "1-20" or "1-20/3". */
+static bool read_seeds(const char *range, struct seeds *s)
+{
+	const char *soak = getenv("HARK_SOAK_SEEDS");
+	char rest;
+	int n = sscanf(range, "%lu-%lu/%lu%c", &s->first, &s->last, &s->step, &rest);
+
+	if (n == 2) {
+		s->step = 1;
+		n = sscanf(range, "%*u-%*u%c", &rest) == 1 ? 0 : 3;
+	}
+	if (soak && (sscanf(soak, "%lu%c", &s->last, &rest) != 1 || s->last == 0))
+		misuse("HARK_SOAK_SEEDS is no number of seeds: ", soak);
+	return n == 3 && s->first <= s->last && s->step > 0;
+}
+
+/* Under chaos, with one seed after the other. */
+static int run_seeds(const struct seeds *s)
+{
+	const char *name = backend;
+	int failed = 0;
+
+	for (unsigned long seed = s->first; seed <= s->last && failed == 0; seed += s->step) {
+		static char chain[64];
+
+		snprintf(chain, sizeof chain, "chaos=seed=%lu:%s", seed, name);
+		set_backend(chain);
+		long_tests = seed == 1;
+		failed = run_suite(seed <= WHOLE || getenv("HARK_SOAK_SEEDS"));
+		if (failed)
+			fprintf(stderr, "%d failed with seed %lu; again: conformance %s\n", failed,
+			        seed, chain);
+	}
+	return failed;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: conformance BACKEND (select, poll, epoll or kqueue)\n");
-		return 2;
+	const char *range = NULL, *name = NULL;
+	struct seeds seeds = {0};
+	int failed;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--seeds") && i + 1 < argc)
+			range = argv[++i];
+		else if (argv[i][0] == '-' || name)
+			misuse("what is ", argv[i]);
+		else
+			name = argv[i];
 	}
-	backend = argv[1];
-	if (!is_built_in(backend) && !is_known(backend)) {
-		fprintf(stderr, "conformance: no backend is called '%s'\n", backend);
-		return 2;
-	}
+	if (!name)
+		misuse("no backend", "");
+	if (range && !read_seeds(range, &seeds))
+		misuse("no range of seeds: ", range);
+	set_backend(name);
+	if (!is_built_in(backend) && !is_known(backend))
+		misuse("there is no backend ", backend);
 	if (!is_built_in(backend)) {
 		printf("skipped: this build of hark has no %s backend\n", backend);
 		return SKIPPED;
@@ -54,15 +140,7 @@ int main(int argc, char **argv)
 
 	/* Check's 4 seconds a test are too few under a sanitizer on a busy machine. */
 	setenv("CK_DEFAULT_TIMEOUT", "120", 0);
-
-	Suite *suite = suite_create(backend);
-#define ADD_CASE(file) suite_add_tcase(suite, case_##file());
-	CASES(ADD_CASE)
-#undef ADD_CASE
-
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, getenv("CK_VERBOSITY") ? CK_ENV : CK_VERBOSE);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
+	long_tests = name == backend && getenv("HARK_TEST_SHORT") == NULL;
+	failed = range ? run_seeds(&seeds) : run_suite(true);
 	return failed ? 1 : 0;
 }

@@ -177,7 +177,7 @@ START_TEST(post_wakes_a_turn_that_sleeps)
 	hark_message_init(&m, count_message);
 	for (unsigned i = 1; i <= 3; i++) {
 		ck_assert_int_eq(pthread_create(&thread, NULL, post_later, &m), 0);
-		ck_assert_int_eq(hark_reactor_turn(target, -1), 1);
+		ck_assert_int_eq(active_turn(target), 1);
 		ck_assert_uint_eq(handled, i);
 		pthread_join(thread, NULL);
 	}
@@ -233,12 +233,12 @@ START_TEST(post_of_what_is_queued_answers_ealready)
 	ck_assert_int_eq(hark_post(r, &m), -EALREADY);
 	ck_assert_int_eq(hark_post(other, &m), -EALREADY);
 	ck_assert_int_eq(hark_reactor_turn(other, 0), 0);
-	ck_assert_int_eq(hark_reactor_turn(r, -1), 1);
+	ck_assert_int_eq(active_turn(r), 1);
 	ck_assert_uint_eq(handled, 1);
 	ck_assert_int_eq(hark_post(other, &m), 0);
 	ck_assert_int_eq(hark_post(r, &m), -EALREADY);
 	ck_assert_int_eq(hark_reactor_turn(r, 0), 0);
-	ck_assert_int_eq(hark_reactor_turn(other, -1), 1);
+	ck_assert_int_eq(active_turn(other), 1);
 	ck_assert_uint_eq(handled, 2);
 	hark_reactor_free(r);
 	hark_reactor_free(other);
@@ -285,8 +285,7 @@ static void free_message(struct hark_message *m, struct hark_reactor *r)
 {
 	(void)r;
 	handled++;
-	memset(m, 0x5a, sizeof *m);
-	free(m);
+	bury(m, sizeof *m);
 }
 
 START_TEST(message_freed_in_its_own_callback)
@@ -316,6 +315,7 @@ static void post_again(struct hark_message *m, struct hark_reactor *r)
 /* It waits for the next turn, does not hold up a turn that may wait, and starves no handler. */
 START_TEST(posted_again_in_its_own_callback_it_runs_in_the_next_turn)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a = actor_new(r);
 	struct hark_message m;
@@ -355,9 +355,9 @@ START_TEST(what_messages_post_runs_in_the_next_turn)
 	hark_message_init(&second, count_message);
 	latecomer = &second;
 	ck_assert_int_eq(hark_post(r, &first), 0);
-	ck_assert_int_eq(hark_reactor_turn(r, -1), 1);
+	ck_assert_int_eq(active_turn(r), 1);
 	ck_assert_uint_eq(handled, 0);
-	ck_assert_int_eq(hark_reactor_turn(r, -1), 1);
+	ck_assert_int_eq(active_turn(r), 1);
 	ck_assert_uint_eq(handled, 1);
 	hark_reactor_free(r);
 }
@@ -372,6 +372,7 @@ static void post_from_handler(struct actor *a)
 
 START_TEST(posted_in_a_handlers_callback)
 {
+	exact(EXACT_CALLS | EXACT_VERBS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a = actor_new(r);
 	struct hark_message m;
@@ -422,8 +423,7 @@ START_TEST(withdraw_of_what_is_queued)
 	/* Hark holds no pointer to what was withdrawn. */
 	ck_assert_int_eq(hark_post(r, m), 0);
 	ck_assert(hark_message_withdraw(r, m));
-	memset(m, 0x5a, sizeof *m);
-	free(m);
+	bury(m, sizeof *m);
 	ck_assert_int_eq(hark_reactor_run(r), 0);
 	hark_reactor_free(r);
 	hark_reactor_free(other);
@@ -718,8 +718,10 @@ TCase *case_message(void)
 {
 	TCase *tc = tcase_create("message");
 
-	tcase_add_loop_test(tc, four_threads_post_and_none_is_lost_or_out_of_order, 0, 2);
-	tcase_add_loop_test(tc, no_wake_up_is_lost, 0, 2);
+	if (long_tests)
+		tcase_add_loop_test(tc, four_threads_post_and_none_is_lost_or_out_of_order, 0, 2);
+	if (long_tests)
+		tcase_add_loop_test(tc, no_wake_up_is_lost, 0, 2);
 	tcase_add_test(tc, post_wakes_a_turn_that_sleeps);
 	tcase_add_test(tc, wakes_are_elided_while_the_reactor_is_awake);
 	tcase_add_test(tc, post_of_what_is_queued_answers_ealready);

@@ -51,6 +51,8 @@ static void scripted_close(void *state, bool forked)
 	closed++;
 }
 
+static int spent_fd = -1; /* what is armed there is used up */
+
 static int scripted_modify(void *state, int fd, struct hark_slot *slot, unsigned want)
 {
 	struct scripted *s = state;
@@ -59,7 +61,8 @@ static int scripted_modify(void *state, int fd, struct hark_slot *slot, unsigned
 	ck_assert_ptr_eq(slot, hark_slot(s->up, fd));
 	ck_assert_msg(slot->armed == armed[fd], "armed is said to be %#x and was %#x", slot->armed,
 	              armed[fd]);
-	ck_assert_msg(want != armed[fd], "told what it has been told");
+	ck_assert_msg(want != armed[fd] || fd == spent_fd, "told what it has been told");
+	spent_fd = -1;
 	ck_assert_msg(!(want & HARK_EDGE), "asked for edges, which it cannot");
 	if (refuse_with && want)
 		return refuse_with;
@@ -107,12 +110,13 @@ static void report(int fd, unsigned events, uint32_t older_by)
 
 static struct hark_reactor *scripted_reactor(void)
 {
-	struct hark_options options = {.backend = "scripted"};
+	exact(EXACT_CALLS | EXACT_TURNS | EXACT_ORDER);
+	struct hark_options options = {.backend = chained("scripted")};
 	struct hark_reactor *r = NULL;
 
 	ck_assert_int_eq(hark_backend_register(&scripted), 0);
 	ck_assert_int_eq(hark_reactor_new(&r, &options), 0);
-	ck_assert_str_eq(hark_reactor_backend(r), "scripted");
+	ck_assert_str_eq(hark_reactor_backend(r), chained("scripted"));
 	ck_assert_uint_eq(opened, 1);
 	return r;
 }
@@ -335,7 +339,7 @@ START_TEST(a_spent_arming_is_renewed)
 	for (unsigned i = 1; i <= 5; i++) {
 		unsigned before = modified;
 
-		armed[probes[0].h.fd] = 0;
+		spent_fd = probes[0].h.fd;
 		report(probes[0].h.fd, HARK_RECV | HARK_SPENT, 0);
 		ck_assert_int_eq(hark_reactor_turn(r, 0), 1);
 		ck_assert_uint_eq(probes[0].recvs, i);
@@ -367,7 +371,7 @@ START_TEST(a_refused_descriptor_is_removed_and_told)
 	probe_add(r, &probes[1]);
 	call_count = 0;
 	for (int i = 0; i < 5; i++)
-		ck_assert_int_ge(hark_reactor_turn(r, HARK_S(20)), 2);
+		ck_assert_int_ge(active_turn(r), 2);
 	ck_assert_uint_eq(probes[1].errors, 1);
 	ck_assert_uint_ge(probes[1].recvs, 4);
 	ck_assert_uint_ge(probes[1].sends, 4);

@@ -71,6 +71,7 @@ static void succeed_the_other(struct actor *a)
 /* Two are ready in one batch; the first to be called puts an heir on the other's number. */
 START_TEST(number_reused_in_a_callback_of_the_same_batch)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r;
 
 	heirs_way = way_of(_i);
@@ -110,6 +111,7 @@ END_TEST
 /* The same between turns, with readiness that the predecessor has not used up. */
 START_TEST(number_reused_between_turns)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r;
 	struct actor *old, *fresh;
 	struct way way = way_of(_i);
@@ -170,6 +172,7 @@ END_TEST
  * readable. */
 START_TEST(number_reused_three_hundred_times_over_dups)
 {
+	exact(EXACT_CALLS);
 	struct way way = {.removed = _i ? AFTER : BEFORE, .dup = true};
 	struct hark_reactor *r;
 	struct actor *a, *fresh, *witness;
@@ -209,6 +212,7 @@ END_TEST
  * about a registration that is nobody's (epoll). */
 START_TEST(closed_fd_with_dup_does_not_spin)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r;
 	struct actor *a, *others[4];
 	struct hark_stats stats;
@@ -307,6 +311,7 @@ END_TEST
 /* Closed and never removed: silent, and no burden. */
 START_TEST(closed_fd_never_removed_is_silent)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r;
 	struct actor *a, *other;
 	bool edge = _i;
@@ -401,6 +406,7 @@ END_TEST
 /* A child that was forked while a handler was there holds its file open. */
 START_TEST(file_kept_open_by_a_child_does_not_spin)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r;
 	struct actor *a, *other;
 	bool late = _i;
@@ -447,6 +453,7 @@ END_TEST
  * remove the handler: the new owner's file must not be disturbed, nor reported. */
 START_TEST(number_taken_by_a_file_that_is_not_watched)
 {
+	exact(EXACT_CALLS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a = actor_new(r);
 	int n = a->handler.fd, fds[2];
@@ -542,6 +549,64 @@ START_TEST(two_descriptors_of_one_file)
 }
 END_TEST
 
+/* dup2(2) over a descriptor that is watched: the kernel has lost its registration and hark has not
+ * been told. On level it is watched again when its interest changes. (With edges a change need not
+ * come to the kernel: a program has to remove what it replaces.) */
+START_TEST(number_that_names_another_file_is_watched_at_its_next_change)
+{
+	struct hark_reactor *r;
+	struct actor *a;
+	int fds[2];
+
+	if (emulated("number_that_names_another_file_is_watched_at_its_next_change", KNOTES_STAY))
+		return;
+	r = new_reactor(NULL);
+	a = actor_new(r);
+	settle(r, 8);
+	socket_pair("unix", fds);
+	ck_assert_int_eq(dup2(fds[0], a->handler.fd), a->handler.fd);
+	close(fds[0]);
+	close(a->peer);
+	a->peer = fds[1];
+	for (unsigned i = 1; i <= 3; i++) {
+		unsigned recvs = a->recvs;
+
+		a->send = true;
+		a->recv = false;
+		hark_handler_refresh(&a->handler);
+		turns_until(r, &a->sends, a->sends + 1);
+		a->send = false;
+		a->recv = true;
+		hark_handler_refresh(&a->handler);
+		actor_feed(a, 1);
+		turns_until(r, &a->recvs, recvs + 1);
+	}
+	ck_assert_uint_eq(a->errors, 0);
+	ck_assert_ptr_eq(hark_handler_reactor(&a->handler), r);
+	actor_free(a);
+	hark_reactor_free(r);
+}
+END_TEST
+
+/* What is removed leaves the kernel at once, and has not to be found out by its events. */
+START_TEST(removed_and_left_open_tells_nothing_more)
+{
+	struct hark_reactor *r = new_reactor(NULL);
+	struct actor *a = actor_new(r);
+
+	if (_i)
+		actor_make_edge(a);
+	settle(r, 8);
+	hark_handler_remove(&a->handler);
+	actor_feed(a, 3);
+	quiet(r, 10);
+	ck_assert_uint_eq(stats_of(r).stale, 0);
+	ck_assert_uint_eq(stats_of(r).rebuilds, 0);
+	actor_free(a);
+	hark_reactor_free(r);
+}
+END_TEST
+
 TCase *case_reuse(void)
 {
 	TCase *tc = tcase_create("reuse");
@@ -559,5 +624,7 @@ TCase *case_reuse(void)
 	tcase_add_loop_test(tc, number_taken_by_a_file_that_is_not_watched, 0, 2);
 	tcase_add_loop_test(tc, same_file_under_the_same_number_again, 0, 2);
 	tcase_add_loop_test(tc, two_descriptors_of_one_file, 0, 2);
+	tcase_add_test(tc, number_that_names_another_file_is_watched_at_its_next_change);
+	tcase_add_loop_test(tc, removed_and_left_open_tells_nothing_more, 0, 2);
 	return tc;
 }

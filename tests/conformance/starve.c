@@ -45,7 +45,8 @@ START_TEST(new_without_descriptors_fails_and_leaks_none)
 {
 	struct hark_reactor *r = NULL;
 	char why[200];
-	struct hark_options options = {.backend = backend, .why = why, .why_size = sizeof why};
+	struct hark_options options = {
+		.backend = chained(backend), .why = why, .why_size = sizeof why};
 	struct actor *a;
 	unsigned open;
 	int needed = 0, error;
@@ -206,6 +207,7 @@ END_TEST
  * and it is replaced when that has become possible. */
 START_TEST(rebuild_without_descriptors_is_tried_again)
 {
+	exact(EXACT_CALLS | EXACT_TURNS);
 	struct hark_reactor *r;
 	struct actor *a, *other;
 	struct hark_stats stats;
@@ -272,6 +274,7 @@ static void take_call(struct hark_handler *h)
 
 START_TEST(accept_without_descriptors_keeps_the_connection)
 {
+	exact(EXACT_VERBS);
 	static const struct hark_handler_ops ops = {.wants_recv = open_for_business,
 	                                            .handle_recv = take_call};
 	struct hark_reactor *r = new_reactor(NULL);

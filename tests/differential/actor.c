@@ -115,8 +115,22 @@ static void act(struct actor *a, unsigned directions)
 		a->wants = (unsigned)(word >> 54) & e->able;
 		e->changed = true;
 	}
-	if (!w->calm && word >> 62 == 0)
-		operations_inside(w, e, chance_mix(word));
+	if (w->calm || word >> 62 != 0)
+		return;
+	w->after = e;
+	w->after_word = chance_mix(word);
+	if (!w->measured)
+		actor_after(w);
+}
+
+/* After a callback that the reactor has measured. */
+void actor_after(struct world *w)
+{
+	struct end *e = w->after;
+
+	w->after = NULL;
+	if (e && !w->calm)
+		operations_inside(w, e, w->after_word);
 }
 
 static void handle_recv(struct hark_handler *h)

@@ -152,7 +152,7 @@ static ssize_t receive_connection(struct world *w, struct end *e, bool verb)
 	struct linger linger = {.l_onoff = 1, .l_linger = 0};
 
 	if (fd < 0)
-		return verb ? fd : -errno;
+		return !verb ? -errno : fd == -EINTR ? -EAGAIN : fd;
 	e->useful |= HARK_RECV;
 	if (c->received == c->sent)
 		fail(w, "accepted a connection that nobody made");

@@ -1,4 +1,5 @@
-/* chance.c - a seeded generator: a counter, and a mixing of its bits. */
+/* chance.c - a seeded generator: a counter, and a mixing of its bits; or what is in a string of
+ * bytes. */
 #include "chance.h"
 
 uint64_t chance_mix(uint64_t word)
@@ -21,4 +22,29 @@ void chance_seed(struct chance *c, uint64_t seed)
 {
 	c->next = next_seeded;
 	c->state = chance_mix(seed + 1);
+}
+
+static uint64_t next_byte(struct chance *c)
+{
+	if (c->left == 0)
+		return 0;
+	c->left--;
+	return *c->bytes++;
+}
+
+static uint64_t next_of_bytes(struct chance *c)
+{
+	uint64_t word = next_byte(c);
+
+	word |= next_byte(c) << 16;
+	for (int shift = 32; shift < 64; shift += 8)
+		word |= next_byte(c) << shift;
+	return word;
+}
+
+void chance_bytes(struct chance *c, const unsigned char *bytes, size_t size)
+{
+	c->next = next_of_bytes;
+	c->bytes = bytes;
+	c->left = size;
 }

@@ -6,8 +6,9 @@
  * compares each turn with what poll(2) says of the same descriptors: no wanted readiness missed,
  * none delivered that is not wanted, nobody called who was removed, no spinning; and every byte
  * that was written arrives, once and in order. Run i of a seed S is run 0 of seed S + i, and on
- * failure the command is shown that does it again. `all` takes every backend through the same
- * runs and compares the hashes of what was delivered. */
+ * failure the command is shown that does it again. `chaos:BACKEND` is under chaos, from the run's
+ * seed, and the model allows for that. `all` takes every backend through the same runs and compares
+ * the hashes of what was delivered. */
 #include "world.h"
 
 #include <errno.h>
@@ -68,9 +69,11 @@ static uint64_t number(const char *option, const char *text, uint64_t most)
 /* Does this backend work here? */
 static bool works(const char *backend, char *why, size_t size)
 {
-	struct hark_options options = {.backend = backend, .why = why, .why_size = size};
+	char chain[96];
+	struct hark_options options = {.why = why, .why_size = size};
 	struct hark_reactor *r;
 
+	options.backend = world_chain(chain, sizeof chain, backend, 1);
 	if (hark_reactor_new(&r, &options))
 		return false;
 	hark_reactor_free(r);

@@ -23,7 +23,7 @@ static struct {
 
 static uint64_t remembered;
 static struct world *current;
-static const char *program;
+static const char *program; /* NULL: a fuzzer, which knows of crashes and hangs itself */
 static bool verbose;
 
 static void show(uint64_t i)
@@ -60,8 +60,10 @@ static void show_all(void)
 	for (uint64_t i = remembered < REMEMBERED ? 0 : remembered - REMEMBERED; i < remembered;
 	     i++)
 		show(i % REMEMBERED);
-	fprintf(stderr, "replay: %s %s --seed %" PRIu64 " --steps %" PRIu32 " --runs 1 --verbose\n",
-	        program, current->backend, current->seed, current->steps);
+	if (program)
+		fprintf(stderr,
+		        "replay: %s %s --seed %" PRIu64 " --steps %" PRIu32 " --runs 1 --verbose\n",
+		        program, current->backend, current->seed, current->steps);
 }
 
 /* The run has shown a fault of the library (or of this test): says so and exits. Also from a signal
@@ -78,6 +80,8 @@ _Noreturn void fail(struct world *w, const char *format, ...)
 	va_end(arguments);
 	fputc('\n', stderr);
 	show_all();
+	if (!program)
+		abort();
 	_exit(1);
 }
 /* NOLINTEND(bugprone-signal-handler) */
@@ -103,6 +107,8 @@ void report_init(const char *name, bool loud)
 {
 	program = name;
 	verbose = loud;
+	if (!program)
+		return;
 	signal(SIGALRM, crashed);
 #if defined(__SANITIZE_ADDRESS__)
 	__sanitizer_set_death_callback(died);
@@ -124,5 +130,6 @@ void report_world(struct world *w)
 /* From here on something else must have happened within a minute. */
 void report_progress(void)
 {
-	alarm(60);
+	if (program)
+		alarm(60);
 }

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -242,12 +243,30 @@ void world_dup(struct world *w, int fd)
 	*dup_fd = fd < 0 ? -1 : must(dup(fd), "dup");
 }
 
+/* There is one at a time. */
+static struct world *measured;
+
+static void handle_slow(struct hark_reactor *r, const struct hark_slow *slow)
+{
+	(void)slow;
+	if (measured->reactor != r)
+		fail(measured, "told of a callback though the reactor is freed");
+	actor_after(measured);
+}
+
 void world_reactor(struct world *w)
 {
 	char why[256];
-	struct hark_options options = {.backend = w->backend, .why = why, .why_size = sizeof why};
+	struct hark_options options = {
+		.backend = w->chain,
+		.slow_ns = w->measured,
+		.handle_slow = handle_slow,
+		.why = why,
+		.why_size = sizeof why,
+	};
 	int error = hark_reactor_new(&w->reactor, &options);
 
+	measured = w;
 	if (error)
 		fail(w, "hark_reactor_new: %s (%s)", strerror(-error), why);
 	w->stopped = false;
@@ -275,17 +294,36 @@ static bool reports_urgent(struct hark_reactor *r)
 	return reports;
 }
 
+/* What makes a reactor on the backend: as "chaos:epoll" it is under chaos, from the run's seed. */
+const char *world_chain(char *chain, size_t size, const char *backend, uint64_t seed)
+{
+	static const char chaos[] = "chaos:";
+
+	if (strncmp(backend, chaos, strlen(chaos)) == 0)
+		snprintf(chain, size, "chaos=seed=%" PRIu64 ":%s", seed, backend + strlen(chaos));
+	else
+		snprintf(chain, size, "%s", backend);
+	return chain;
+}
+
 void world_make(struct world *w, const char *backend, uint64_t seed, uint32_t steps)
 {
 	*w = (struct world){.backend = backend, .seed = seed, .steps = steps, .turn = 1};
+	w->chaotic = world_chain(w->chain, sizeof w->chain, backend, seed) != NULL &&
+	             strcmp(w->chain, backend) != 0;
+	backend = w->chaotic ? strrchr(backend, ':') + 1 : backend;
 	w->wild = (chance_mix(seed) & 1) != 0;
 	w->watched = (chance_mix(seed) & 6) != 0;
+	w->measured = (chance_mix(seed) & 8) != 0;
 #ifdef __linux__
 	/* There kqueue is libkqueue, an emulation: it leaves the registration of a closed
 	 * descriptor in place. */
 	if (strcmp(backend, "kqueue") == 0)
 		w->quirks = QUIRK_CLOSE;
 #endif
+	/* To look with poll(2) before each report would cost a system call an event. */
+	if (strcmp(backend, "io_uring") == 0)
+		w->quirks = QUIRK_WAKE_UPS;
 	for (int i = 0; i < ENDS; i++)
 		w->ends[i].fd = -1;
 	for (int i = 0; i < DUPS; i++)

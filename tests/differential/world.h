@@ -53,15 +53,16 @@ struct end {
 	bool inlined;  /* out-of-band data comes in line */
 	struct actor *actor;
 
-	short before;     /* what poll(2) said before the turn */
-	unsigned called;  /* directions that were called in this turn */
-	unsigned stirred; /* directions in which somebody did I/O in this turn */
-	unsigned
-		missed; /* directions for which a call was due in the last turn, and did not come */
-	unsigned useful;  /* ... and it was of use */
-	unsigned idle[3]; /* how often running, in each direction, it was called and could do
-	                     nothing */
-	bool changed;     /* its handler or what that wants was changed in this turn */
+	short before;            /* what poll(2) said before the turn */
+	unsigned called;         /* directions that were called in this turn */
+	unsigned stirred;        /* directions in which somebody did I/O in this turn */
+	unsigned stirred_before; /* ... or since the last that waited began */
+	unsigned missed[3];      /* for how many turns running a call was due and did not come, in
+	                            each direction */
+	unsigned useful;         /* ... and it was of use */
+	unsigned idle[3];        /* how often running, in each direction, it was called and could do
+	                            nothing */
+	bool changed;            /* its handler or what that wants was changed in this turn */
 };
 
 /* A handler with what the test knows about it. */
@@ -87,20 +88,25 @@ struct note {
 
 struct world {
 	const char *backend;
+	char chain[96]; /* the backend, with the seed's chaos before it if it is under chaos */
+	bool chaotic;
 	uint64_t seed;
 	struct hark_reactor *reactor;
-	bool wild;    /* callbacks do what changes the bytes delivered */
-	bool watched; /* the model asks poll(2) around each turn */
-	bool calm;    /* callbacks do nothing but input and output, to the end */
-	bool inside;  /* a turn */
-	bool stopped; /* hark_reactor_stop was called and its effect is due, or was in this turn */
-	bool freed;   /* the reactor was freed inside this turn */
+	bool wild;     /* callbacks do what changes the bytes delivered */
+	bool watched;  /* the model asks poll(2) around each turn */
+	bool measured; /* callbacks are, and what one would end with comes in handle_slow instead */
+	bool calm;     /* callbacks do nothing but input and output, to the end */
+	bool inside;   /* a turn */
+	bool stopped;  /* hark_reactor_stop was called and its effect is due, or was in this turn */
+	bool freed;    /* the reactor was freed inside this turn */
 	bool abandoned; /* a descriptor was closed before its handler was removed */
 	unsigned quirks;
 
 	uint32_t step, steps;
 	uint64_t turn;
-	int callbacks; /* in this turn */
+	int callbacks;       /* in this turn */
+	struct end *after;   /* whose callback has left something for handle_slow, or NULL: ... */
+	uint64_t after_word; /* ... and what */
 	uint32_t serials, actors;
 	uint64_t hash;
 
@@ -120,6 +126,8 @@ struct world {
 #define QUIRK_CLOSE \
 	0x01u /* a closed descriptor's registration stays: always remove first, no dups */
 #define QUIRK_URGENT 0x02u /* out-of-band data is not reported */
+#define QUIRK_WAKE_UPS \
+	0x04u /* what is reported is a wake-up, whose cause somebody may have taken meanwhile */
 
 static inline struct end *end_peer(struct world *w, const struct end *e)
 {
@@ -144,6 +152,7 @@ static inline bool is_message(enum kind kind)
 
 /* world.c: the descriptors */
 void world_init(void);
+const char *world_chain(char *chain, size_t size, const char *backend, uint64_t seed);
 void world_make(struct world *w, const char *backend, uint64_t seed, uint32_t steps);
 void world_reactor(struct world *w);
 void world_free(struct world *w);
@@ -172,6 +181,7 @@ void actor_remove(struct actor *a);
 void actor_want(struct actor *a, unsigned directions);
 unsigned actor_wants(const struct actor *a);
 void actor_graves(struct world *w);
+void actor_after(struct world *w);
 
 /* model.c: what poll(2) says */
 void model_before(struct world *w);

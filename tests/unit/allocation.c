@@ -1,68 +1,15 @@
-/* allocation.c - `allocation BACKEND`: each allocation of the library fails, in turn.
+/* allocation.c - `allocation [WRAPPER:]BACKEND`: each allocation of the library fails, in turn.
  *
  * The library is compiled for this program with faulty_memory.h, so that it, and nothing else, gets
  * its memory here. What fails must leave nothing behind, nothing half done, and the next try must
  * work. */
 #include "actor.h"
 #include "faulty.h"
+#include "unit.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-const char *backend;
-
-/* The allocation that fails, counted from 0; -1: none does. */
-static int failing = -1;
-static bool failing_all;
-static unsigned failed; /* how many did */
-static int balance;     /* blocks that the library has */
-
-void *faulty_malloc(size_t size);
-void *faulty_calloc(size_t count, size_t size);
-void *faulty_realloc(void *block, size_t size);
-void faulty_free(void *block);
-
-static bool fails(void)
-{
-	if (failing_all || (failing >= 0 && failing-- == 0)) {
-		failed++;
-		return true;
-	}
-	return false;
-}
-
-static void *counted(void *block)
-{
-	if (block)
-		balance++;
-	return block;
-}
-
-void *faulty_malloc(size_t size)
-{
-	return fails() ? NULL : counted(malloc(size));
-}
-
-void *faulty_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : counted(calloc(count, size));
-}
-
-void *faulty_realloc(void *block, size_t size)
-{
-	if (fails())
-		return NULL;
-	return block ? realloc(block, size) : counted(realloc(NULL, size));
-}
-
-void faulty_free(void *block)
-{
-	if (block)
-		balance--;
-	free(block);
-}
 
 /* When a reactor cannot be made, hark tries which backends would work, libkqueue too. */
 static bool opens_libkqueue(void)
@@ -81,7 +28,8 @@ START_TEST(new_fails_at_each_allocation)
 {
 	struct hark_reactor *r = NULL;
 	char why[200];
-	struct hark_options options = {.backend = backend, .why = why, .why_size = sizeof why};
+	struct hark_options options = {
+		.backend = chained(backend), .why = why, .why_size = sizeof why};
 	bool emulation = opens_libkqueue();
 	unsigned open = open_descriptors();
 	int error = -1;
@@ -295,31 +243,11 @@ END_TEST
 int main(int argc, char **argv)
 {
 	TCase *tc = tcase_create("allocation");
-	Suite *suite;
-	SRunner *runner;
-	int bad;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: allocation BACKEND\n");
-		return 2;
-	}
-	backend = argv[1];
-	for (unsigned i = 0; !hark_backend_at(i) || strcmp(hark_backend_at(i)->name, backend) != 0;
-	     i++)
-		if (!hark_backend_at(i)) {
-			fprintf(stderr, "allocation: this build has no backend '%s'\n", backend);
-			return 2;
-		}
 	tcase_add_test(tc, new_fails_at_each_allocation);
 	tcase_add_test(tc, add_fails_at_each_allocation);
 	tcase_add_test(tc, no_memory_is_needed_to_run_change_and_remove);
 	tcase_add_test(tc, after_fork_fails_at_each_allocation);
 	tcase_add_test(tc, rebuild_without_memory_is_tried_again);
-	suite = suite_create(backend);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	bad = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return bad ? 1 : 0;
+	return unit_main(tc, argc, argv);
 }

@@ -1,8 +1,8 @@
-/* secure.c - a setuid program ignores HARK_BACKEND.
+/* secure.c - a setuid program ignores HARK_BACKEND and HARK_TRACE.
  *
  * Run by root, it makes a setuid copy of itself for another user and runs that with HARK_BACKEND
- * naming nothing: a copy that heeds it cannot make a reactor. Where that cannot be done (another
- * user, a file system mounted nosuid) the test is skipped: exit status 77. */
+ * and HARK_TRACE naming nothing: a copy that heeds them cannot make a reactor. Where that cannot be
+ * done (another user, a file system mounted nosuid) the test is skipped: exit status 77. */
 #include <fcntl.h>
 #include <hark/hark.h>
 #include <stdio.h>
@@ -21,6 +21,15 @@ static int skip(const char *reason)
 	return SKIPPED;
 }
 
+/* The best backend, behind a trace. */
+static const char *traced(void)
+{
+	static char chain[64];
+
+	snprintf(chain, sizeof chain, "trace:%s", hark_backend_at(0)->name);
+	return chain;
+}
+
 /* In the copy: exit status 0 if a reactor was made, 1 if not, 77 if it is not setuid at all. */
 static int in_the_copy(void)
 {
@@ -34,6 +43,12 @@ static int in_the_copy(void)
 		return skip("this system clears the environment itself");
 	if (hark_reactor_new(&r, &options)) {
 		fprintf(stderr, "secure: a setuid program obeyed HARK_BACKEND: %s\n", why);
+		return 1;
+	}
+	hark_reactor_free(r);
+	options.backend = traced();
+	if (hark_reactor_new(&r, &options)) {
+		fprintf(stderr, "secure: a setuid program obeyed HARK_TRACE: %s\n", why);
 		return 1;
 	}
 	hark_reactor_free(r);
@@ -84,8 +99,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	setenv("HARK_BACKEND", "nonesuch", 1);
-	if (hark_reactor_new(&r, NULL) == 0) {
-		fprintf(stderr, "secure: HARK_BACKEND has no effect at all\n");
+	setenv("HARK_TRACE", "/nonesuch/trace", 1);
+	if (hark_reactor_new(&r, NULL) == 0 ||
+	    hark_reactor_new(&r, &(struct hark_options){.backend = traced()}) == 0) {
+		fprintf(stderr, "secure: HARK_BACKEND or HARK_TRACE has no effect at all\n");
 		return 1;
 	}
 	if (geteuid() != 0)

@@ -1,0 +1,98 @@
+/* threads.c - a reactor that passes from thread to thread: who waits is told what another thread
+ * has registered, whatever that one does meanwhile. */
+#include "actor.h"
+#include "cases.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+/* What the first thread does when it has had its turns. */
+enum { ENDS, SLEEPS, SPINS, KINDS };
+
+static struct hark_reactor *r;
+static struct actor *level, *edge, *gone;
+static int kind, done, gate[2];
+
+static bool is_done(void)
+{
+	return __atomic_load_n(&done, __ATOMIC_ACQUIRE) != 0;
+}
+
+static void *have_turns(void *with)
+{
+	char byte;
+
+	(void)with;
+	level = actor_new(r);
+	edge = actor_new(r);
+	gone = actor_new(r);
+	actor_make_edge(edge);
+	settle(r, 8);
+	__atomic_store_n(&done, 1, __ATOMIC_RELEASE);
+	if (kind == SLEEPS)
+		ck_assert_int_eq(read(gate[0], &byte, 1), 1);
+	while (kind == SPINS && is_done())
+		;
+	return NULL;
+}
+
+static void both_are_told(void)
+{
+	struct actor *both[] = {level, edge};
+
+	for (int i = 0; i < 2; i++) {
+		unsigned recvs = both[i]->recvs;
+
+		/* Also by turns that do not wait. */
+		actor_feed(both[i], 2);
+		settle(r, 8);
+		turns_until(r, &both[i]->recvs, recvs + 2);
+	}
+	settle(r, 8);
+	quiet(r, 20);
+}
+
+START_TEST(what_one_thread_registers_another_is_told)
+{
+	pthread_t first;
+	char byte;
+
+	kind = _i;
+	r = new_reactor(NULL);
+	ck_assert_int_eq(pipe(gate), 0);
+	ck_assert_int_eq(pthread_create(&first, NULL, have_turns, NULL), 0);
+	while (!is_done())
+		sched_yield();
+	if (kind == ENDS)
+		pthread_join(first, NULL);
+	both_are_told();
+
+	/* A handler that this thread removes lets go of its socket. */
+	hark_handler_remove(&gone->handler);
+	close(gone->handler.fd);
+	struct pollfd end = {.fd = gone->peer, .events = POLLIN};
+	ck_assert_int_eq(poll(&end, 1, 20000), 1);
+	ck_assert_int_eq(read(gone->peer, &byte, 1), 0);
+	close(gone->peer);
+	actor_forget(gone);
+
+	__atomic_store_n(&done, 0, __ATOMIC_RELEASE);
+	put(gate[1], "x", 1);
+	if (kind != ENDS)
+		pthread_join(first, NULL);
+	both_are_told();
+	actor_free(level);
+	actor_free(edge);
+	hark_reactor_free(r);
+}
+END_TEST
+
+TCase *case_threads(void)
+{
+	TCase *tc = tcase_create("threads");
+
+	tcase_add_loop_test(tc, what_one_thread_registers_another_is_told, 0, KINDS);
+	return tc;
+}
