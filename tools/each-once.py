@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""each-once.py DATABASE DIRECTORY - a compile database for clang-tidy, with each file in it once.
+"""each-once.py DATABASE DIRECTORY - a compile database for clang-tidy, with each of our files once.
 
-clang-tidy reads a file as often as it is compiled, and version 14 then takes every va_list after
+Sources that others have installed are not ours. clang-tidy reads a file as often as it is compiled, and version 14 then takes every va_list after
 the first time for uninitialized. Writes DIRECTORY/compile_commands.json and prints the files.
 """
 import json
@@ -15,7 +15,8 @@ def main():
     once = {}
     for entry in entries:
         path = os.path.relpath(os.path.join(entry["directory"], entry["file"]))
-        once.setdefault(path, entry)
+        if not path.startswith(".."):
+            once.setdefault(path, entry)
     os.makedirs(sys.argv[2], exist_ok=True)
     with open(os.path.join(sys.argv[2], "compile_commands.json"), "w", encoding="utf-8") as file:
         json.dump(list(once.values()), file, indent=1)
