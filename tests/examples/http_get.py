@@ -304,7 +304,7 @@ def what_does_not_come_is_reported_and_keeps_nobody():
 @chaos_check
 def what_breaks_does_not_take_others_along():
     urls = {}
-    with Site() as site, Mischief("econnreset=0.02,enomem=0.02"):
+    with Site() as site, Mischief("econnreset=0.1,enomem=0.1"):
         for n in range(30):
             urls[site.url("/size/%d" % n)] = n
         run = Run(NAME, *urls, status=1)
