@@ -331,11 +331,15 @@ static bool advance(struct hark__wheel *w, int64_t end)
 }
 
 /* A clock of the backend's own may stand still until somebody moves it on: what is due by then, in
- * the midst of a tick, is not to wait for the end of that. */
+ * the midst of a tick, is not to wait for the end of that. Of the same deadline, those for which it
+ * was over when they were started were started last. */
 static void take_from_next_tick(struct hark__wheel *w, int64_t now)
 {
 	struct hark_link *slot = slot_for(w, w->time + 1);
+	struct hark_link over;
 
+	hark__list_init(&over);
+	hark__append_all(&over, &w->last);
 	for (struct hark_link *link = slot->next, *next; link != slot; link = next) {
 		struct hark_timer *t = of_link(link);
 
@@ -345,6 +349,7 @@ static void take_from_next_tick(struct hark__wheel *w, int64_t now)
 			add_due(&w->last, t);
 		}
 	}
+	hark__append_all(&w->last, &over);
 }
 
 static struct hark_link *merge(struct hark_link *a, struct hark_link *b)
