@@ -70,8 +70,7 @@ static void note_exit(struct hark_child *c, int status)
 
 static const struct hark_child_ops ops = {.handle_exit = note_exit, .name = "watched"};
 
-/* A child that ends at once, and one that is there until it is killed. */
-
+/* A child that ends at once. */
 static pid_t brief_child(int status)
 {
 	pid_t pid;
@@ -81,22 +80,6 @@ static pid_t brief_child(int status)
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0)
 		_exit(status);
-	return pid;
-}
-
-static pid_t lasting_child(void)
-{
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		signal(SIGALRM, SIG_DFL);
-		alarm(100); /* outlives no failed test for long */
-		for (;;)
-			pause();
-	}
 	return pid;
 }
 

@@ -83,6 +83,10 @@ void exact(unsigned what);
 /* At most so many callbacks are for nothing; under chaos some more. */
 int few(int n);
 
+/* A child that sleeps until it is killed. It asserts nothing: what a process was telling Check when
+ * it was killed arrives torn, and Check then gives up all of the program's tests. */
+pid_t lasting_child(void);
+
 /* Monotonic nanoseconds, from the system. */
 int64_t clock_ns(void);
 

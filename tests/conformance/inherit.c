@@ -88,14 +88,7 @@ static void make_pool(void)
 
 static void watch(int which)
 {
-	fflush(NULL);
-	pids[which] = fork();
-	ck_assert_int_ge(pids[which], 0);
-	if (pids[which] == 0) {
-		alarm(100); /* outlives no failed test for long */
-		for (;;)
-			pause();
-	}
+	pids[which] = lasting_child();
 	hark_child_init(&children[which], &child_ops);
 	ck_assert_int_eq(hark_child_start(r, &children[which], pids[which]), 0);
 }

@@ -419,12 +419,7 @@ START_TEST(file_kept_open_by_a_child_does_not_spin)
 	other = actor_new(r);
 	settle(r, 8);
 
-	pid_t child = fork();
-	ck_assert_int_ge(child, 0);
-	if (child == 0) {
-		pause();
-		_exit(1);
-	}
+	pid_t child = lasting_child();
 	if (!late)
 		hark_handler_remove(&a->handler);
 	close(a->handler.fd);

@@ -351,21 +351,6 @@ static void start_task(struct subject *s)
 	ck_assert_int_eq(hark_task_start(reactor, &s->task), 0);
 }
 
-static pid_t lasting_child(void)
-{
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		alarm(100); /* outlives no failed test for long */
-		for (;;)
-			pause();
-	}
-	return pid;
-}
-
 static void kill_child(pid_t pid)
 {
 	siginfo_t info;

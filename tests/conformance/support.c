@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -261,6 +262,22 @@ int active_turn(struct hark_reactor *r)
 		require(n >= 0, "the turn failed: %s", strerror(-n));
 	} while (n == 0 && clock_ns() < end);
 	return n;
+}
+
+pid_t lasting_child(void)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		signal(SIGALRM, SIG_DFL);
+		alarm(100); /* outlives no failed test for long */
+		for (;;)
+			pause();
+	}
+	ck_assert_int_gt(pid, 0);
+	return pid;
 }
 
 int64_t clock_ns(void)
