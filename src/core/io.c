@@ -49,25 +49,30 @@ static inline bool short_read_drains(struct hark_handler *h)
 	       plain_tcp(h);
 }
 
+/* What has looked elsewhere and found nothing counts as no call: it will not say that the socket is
+ * drained either, and who is called again and again for what was ready once would spin. */
 static ssize_t receive_failed(struct hark_handler *h, ssize_t error, int flags)
 {
-	if (error != -EAGAIN && error != -EWOULDBLOCK)
-		return error;
+	bool nothing = error == -EAGAIN || error == -EWOULDBLOCK;
+
 	if (!(flags & ELSEWHERE)) {
-		h->hark_flags |= HARK__SOCKET;
-		not_ready(h, HARK_RECV);
-		found_empty(h);
+		h->hark_flags |= HARK__USED_RECV;
+		if (nothing) {
+			h->hark_flags |= HARK__SOCKET;
+			not_ready(h, HARK_RECV);
+			found_empty(h);
+		}
 	}
-	return -EAGAIN;
+	return nothing ? -EAGAIN : error;
 }
 
 /* After a call that receives: len is what was asked for, or 0 where a short read says nothing. */
 static inline ssize_t received(struct hark_handler *h, ssize_t n, size_t len, int flags)
 {
-	h->hark_flags |= HARK__USED_RECV | (flags & MSG_OOB ? HARK__PARTIAL : 0);
+	h->hark_flags |= flags & MSG_OOB ? HARK__PARTIAL : 0;
 	if (n < 0)
 		return receive_failed(h, n, flags);
-	h->hark_flags |= HARK__SOCKET;
+	h->hark_flags |= HARK__USED_RECV | HARK__SOCKET;
 	if ((size_t)n < len && n > 0 && short_read_drains(h))
 		not_ready(h, HARK_RECV);
 	return n;

@@ -350,6 +350,30 @@ START_TEST(a_call_beside_the_point_does_not_say_drained)
 }
 END_TEST
 
+/* Nor does it say that there is something: whoever makes no other call is called for what the
+ * kernel reports, not for what was ready once. */
+START_TEST(a_call_beside_the_point_that_finds_nothing_does_not_spin)
+{
+	void (*call)(struct probe * p) = beside_the_point[_i / 2];
+	struct probe p;
+	int fds[2];
+	struct hark_reactor *r = on_edges(&p, fds, transports[!(_i % 2)]);
+
+	if (call == nothing_asked) { /* it finds what it asks for */
+		hark_reactor_free(r);
+		return;
+	}
+	for (size_t round = 1; round <= 5; round++) {
+		put(fds[1], "abc", 3);
+		p.on_recv = verb_one;
+		until_received(r, &p, 3 * round); /* with no EAGAIN */
+		p.on_recv = call;
+		ck_assert_int_le(settle(r, 100), few(3));
+	}
+	hark_reactor_free(r);
+}
+END_TEST
+
 /* Urgent data that is read with room to spare leaves the ordinary data where it is. */
 START_TEST(reading_urgent_data_does_not_say_drained)
 {
@@ -803,6 +827,8 @@ TCase *case_edge(void)
 	tcase_add_loop_test(tc, a_short_read_where_urgent_data_was_taken_leaves_more_behind, 0, 3);
 	tcase_add_loop_test(tc, each_packet_gets_its_callback, 0, 6);
 	tcase_add_loop_test(tc, a_call_beside_the_point_does_not_say_drained, 0, BESIDE_THE_POINT);
+	tcase_add_loop_test(tc, a_call_beside_the_point_that_finds_nothing_does_not_spin, 0,
+	                    BESIDE_THE_POINT);
 	tcase_add_test(tc, reading_urgent_data_does_not_say_drained);
 	tcase_add_loop_test(tc, the_end_comes_after_the_data, 0, 10);
 	tcase_add_loop_test(tc, a_reset_is_received, 0, 2);
