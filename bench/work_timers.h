@@ -178,21 +178,25 @@ static inline void timers_open(const struct cell *cell)
 	}
 }
 
-/* Starts those that are pending from the beginning. Where all are put off by the same time again
- * and again, none is due later than that. */
+/* Starts those that are pending from the beginning. Of refresh each has been put off once before,
+ * in an order that is not that of their addresses, as in a server that has run for a while. */
 static inline void timers_watch(void)
 {
+	const unsigned step = timers.count % 7919 != 0 ? 7919 : 1;
+
 	loop_update();
 	for (unsigned i = 0; i < timers.count && timers.job != TIMERS_EXPIRE; i++) {
-		int64_t delay;
+		struct alarm *alarm = &timers.alarms[(uint64_t)i * step % timers.count];
 
 		if (timers.job == TIMERS_MIX && i % 3 == 2)
 			continue;
-		delay = timers_delay();
-		if (timers.job == TIMERS_REFRESH && delay > TIMERS_PUT_OFF)
-			delay -= TIMERS_PUT_OFF / 2;
-		timers.alarms[i].pending = true;
-		alarm_start(&timers.alarms[i], delay);
+		alarm->pending = true;
+		if (timers.job == TIMERS_MIX) {
+			alarm_start(alarm, timers_delay());
+		} else {
+			alarm_start(alarm, TIMERS_PUT_OFF / 2);
+			alarm_again(alarm, TIMERS_PUT_OFF);
+		}
 	}
 }
 
