@@ -59,4 +59,8 @@ def main():
     return 0
 
 
-sys.exit(main())
+try:
+    sys.exit(main())
+except (OSError, ValueError, subprocess.CalledProcessError) as error:
+    print(f"compare.py: {error}", file=sys.stderr)
+    sys.exit(2)
