@@ -13,8 +13,8 @@
  * system call.
  *
  * Edges are right only as long as hark sees what the handler does. The slot goes back to level
- * after a callback that used no verb of its direction, or only ones that looked elsewhere and found
- * nothing, while urgent data is wanted, after an error or a hang-up (whose cause a verb may not
+ * after a callback that used no verb of its direction, or only ones that looked elsewhere and
+ * failed, while urgent data is wanted, after an error or a hang-up (whose cause a verb may not
  * consume, as with an error queue), and for good after an EAGAIN that poll(2) would contradict
  * (io.c). A change between the two has the kernel report afresh, so nothing is lost by it. */
 #include "core/core.h"

@@ -49,7 +49,7 @@ static inline bool short_read_drains(struct hark_handler *h)
 	       plain_tcp(h);
 }
 
-/* What has looked elsewhere and found nothing counts as no call: it will not say that the socket is
+/* What has looked elsewhere and failed counts as no call: it will not say that the socket is
  * drained either, and who is called again and again for what was ready once would spin. */
 static ssize_t receive_failed(struct hark_handler *h, ssize_t error, int flags)
 {

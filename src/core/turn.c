@@ -38,6 +38,12 @@ static void pause_processor(void)
 #endif
 }
 
+/* Did a wait find something? What it found to be used up has to be armed before the next sleep. */
+static bool found(const struct hark_reactor *r, int rc)
+{
+	return rc != 0 || !hark__list_empty(&r->port.ready) || !hark__list_empty(&r->port.changes);
+}
+
 /* Looks for a message for as long as the program is willing to burn the processor, and at the
  * descriptors now and then. Looking seldom leaves the inbox's cache line to the producers. */
 static int spin(struct hark_reactor *r, int64_t limit_ns)
@@ -54,7 +60,7 @@ static int spin(struct hark_reactor *r, int64_t limit_ns)
 		}
 		r->stats.waits++;
 		rc = r->backend->wait(r->state, &at_once);
-	} while (rc == 0 && hark__list_empty(&r->port.ready) && hark_reactor_update(r) < end);
+	} while (!found(r, rc) && hark_reactor_update(r) < end);
 	return rc;
 }
 
@@ -71,7 +77,7 @@ static int sleep_for_events(struct hark_reactor *r, int64_t timeout_ns)
 		bool all = timeout_ns >= 0 && timeout_ns <= r->spin_ns;
 
 		rc = spin(r, all ? timeout_ns : r->spin_ns);
-		if (all || rc != 0 || !hark__list_empty(&r->port.ready))
+		if (all || found(r, rc))
 			return rc;
 		if (timeout_ns > 0)
 			timeout_ns -= r->spin_ns;
@@ -109,7 +115,7 @@ static bool found_at_once(struct hark_reactor *r, int *rc)
 		return false;
 	}
 	*rc = look_for_events(r);
-	if (*rc != 0 || !hark__list_empty(&r->port.ready))
+	if (found(r, *rc))
 		return true;
 	r->lull = HARK__LULL;
 	return false;

@@ -44,7 +44,7 @@ extern char bender_log[4096];
 /* How many were closed, and how many of them in a child. */
 extern unsigned bender_closed, bender_forked;
 
-/* Registers it, the first time, and makes a reactor on this chain; options may be NULL. */
+/* Registers it, the first time; the other makes a reactor on this chain, too. */
 void bender_register(void);
 struct hark_reactor *bender_reactor(const char *chain);
 

@@ -669,6 +669,55 @@ START_TEST(registration_that_is_used_up_is_armed_again)
 }
 END_TEST
 
+static void never(struct hark_timer *t, uint64_t missed)
+{
+	(void)t, (void)missed;
+	ck_abort_msg("a timer came that was not due");
+}
+
+static void *feed_later(void *actor)
+{
+	usleep(100000);
+	actor_feed(actor, 1);
+	return NULL;
+}
+
+/* Found by a look that precedes a sleep: while a timer is pending, or (_i) while it spins. */
+START_TEST(what_is_used_up_is_armed_again_before_the_sleep)
+{
+	const struct hark_options options = {.backend = chained(FAULTY_NAME),
+	                                     .spin_ns = HARK_MS(1)};
+	static const struct hark_timer_ops ops = {.handle_timer = never};
+	struct hark_reactor *r;
+	struct hark_timer timer;
+	pthread_t feeder;
+	struct actor *a;
+
+	if (_i == 0) {
+		r = faulty_reactor();
+		hark_timer_init(&timer, &ops);
+		hark_timer_start(r, &timer, HARK_S(60));
+	} else {
+		faulty_register();
+		faulty = (struct faulty){.fd = -1};
+		ck_assert_int_eq(hark_reactor_new(&r, &options), 0);
+	}
+	a = actor_new(r);
+	actor_make_edge(a);
+	settle(r, 8);
+	faulty.fd = a->handler.fd;
+	faulty.spent = true;
+	ck_assert_int_eq(pthread_create(&feeder, NULL, feed_later, a), 0);
+	turns_until(r, &a->recvs, a->recvs + 1);
+	ck_assert(!faulty.spent);
+	pthread_join(feeder, NULL);
+	if (_i == 0)
+		hark_timer_stop(&timer);
+	actor_free(a);
+	hark_reactor_free(r);
+}
+END_TEST
+
 /* HARK_DEAD: the kernel object is replaced, when it can be. */
 START_TEST(dead_object_is_replaced_as_soon_as_it_can_be)
 {
@@ -911,6 +960,7 @@ TCase *case_errors(void)
 	tcase_add_test(tc, reserve_that_fails_fails_the_add);
 	tcase_add_test(tc, waker_that_is_refused_is_tried_again);
 	tcase_add_test(tc, registration_that_is_used_up_is_armed_again);
+	tcase_add_loop_test(tc, what_is_used_up_is_armed_again_before_the_sleep, 0, 2);
 	tcase_add_test(tc, dead_object_is_replaced_as_soon_as_it_can_be);
 	tcase_add_test(tc, close_in_a_child_is_told_so);
 	tcase_add_test(tc, new_with_bad_arguments_answers_einval);

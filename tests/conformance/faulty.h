@@ -24,7 +24,7 @@ extern struct faulty {
 	unsigned opened, closed, forked; /* how often; forked of closed in a child */
 } faulty;
 
-/* Registers it, the first time, and makes a reactor on it; options may be NULL. */
+/* Registers it, the first time; the other makes a reactor on it, too, and takes back all orders. */
 void faulty_register(void);
 struct hark_reactor *faulty_reactor(void);
 
