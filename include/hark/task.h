@@ -43,7 +43,7 @@
  * A task's code runs only in a turn of its reactor, or inside hark_task_cancel. Where there is
  * nothing to wait for (the other task has ended, the job's queue is full), it goes on in the next
  * turn, and the others get theirs before. What keeps hark_reactor_run going is not the task but
- * what it awaits.
+ * what it awaits, and its handler, which is added from its first wait for a descriptor to its end.
  *
  * Threads: the owner of the reactor only; in a debug build another thread gets -EPERM. */
 #ifndef HARK_TASK_H

@@ -47,12 +47,12 @@ HARK_API int hark_test_advance(struct hark_reactor *r, int64_t ns);
  * added to it must be there then. The first failure ends it, with one line on standard error that
  * says how it failed and how to see it again:
  *
- *	slow clients: seed 17: returned -110; again: HARK_TEST_SEED=17
+ *	slow clients: seed 17: returned -110 (Connection timed out); again: HARK_TEST_SEED=17
  *
  * With the environment variable HARK_TEST_SEED=17 that seed alone is run, without a child process,
  * so that a debugger sees it; HARK_TEST_SEED=1-100000 is another range of seeds. Both are ignored
  * in a setuid program. name, and wrappers if not NULL, are strings. Returns 0 if all passed, else 1
- * (for main to return), or 2 if HARK_TEST_SEED is no such thing. */
+ * (for main to return), or 2 if HARK_TEST_SEED is no such thing or there is no seed to try. */
 HARK_API int hark_test_seeds(const char *name, const char *wrappers, uint64_t count,
                              int (*test)(struct hark_reactor *r));
 
