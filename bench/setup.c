@@ -23,10 +23,12 @@ static const char *problem;
 static void plan_setup(struct plan *plan, const struct wishes *wishes)
 {
 	struct cell like = {.workload = &work_setup};
+	struct wishes all_active = *wishes; /* whatever the user wants */
 
+	all_active.active.count = 0;
 	for (like.job = SETUP_ADD; like.job <= SETUP_REMOVE; like.job++) {
 		if (wishes->jobs[like.job])
-			shapes_plan(&like, shapes, ALL, plan, wishes);
+			shapes_plan(&like, shapes, ALL, plan, &all_active);
 	}
 }
 
@@ -47,13 +49,6 @@ static const struct measure *measure_setup(const struct cell *cell)
 
 	(void)cell;
 	return measures;
-}
-
-/* All are active, whatever the user wants. */
-static void prepare_setup(struct cell *cell)
-{
-	cell->active = cell->least = cell->descriptors;
-	sockets_prepare(cell);
 }
 
 static void start_setup(const struct cell *cell)
@@ -136,7 +131,7 @@ const struct workload work_setup = {
 	.plan = plan_setup,
 	.labels = label_setup,
 	.measures = measure_setup,
-	.prepare = prepare_setup,
+	.prepare = sockets_prepare,
 	.start = start_setup,
 	.finish = finish_setup,
 	.slice = slice_setup,

@@ -71,7 +71,8 @@ class Table:
         self.lines = []
 
     def add(self, goal, most, found, unit=""):
-        """found: (number, its lower quartile, in which shape) of all that the goal is about."""
+        """found: (number, its lower quartile, in which shape) of all that the goal is about. Of those
+        that miss it the worst is shown of which the quartile does, too, if there is any."""
         if not found:
             self.lines.append(f"| {goal} | {most:g}{unit} | not measured | |")
             return
@@ -193,7 +194,7 @@ def goals(results):
 def machine(results):
     flaws = [name for name, what in results["vulnerabilities"].items() if "Mitigation" in what]
     return (
-        f"{results['cpus']} processors, {results['cpu']}; {results['kernel']}; "
+        f"{results['cpus']} processors, {results['cpu'] or 'of a kind unknown'}; {results['kernel']}; "
         f"mitigations: {', '.join(flaws) or 'none'}; "
         + ", ".join(f"{name} {version}" for name, version in results["peers"].items() if version)
         + f"; {results['date']}, {results['rounds']} rounds."
@@ -259,17 +260,20 @@ def main():
     try:
         with open(sys.argv[1], encoding="utf-8") as file:
             results = json.load(file)
-        print(machine(results))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        lines = [
+            machine(results),
+            "\n## The goals\n",
+            "| goal | at most | measured, at worst | met |\n|---|---:|---|---|",
+            *goals(Results(results["rows"])),
+            "\n## The workloads\n",
+            *tables(results),
+            "## hark on each backend\n",
+            *backends(results),
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         print(f"benchmarks.py: {sys.argv[1]} is not what hark-bench writes: {error}", file=sys.stderr)
         return 2
-    print("\n## The goals\n")
-    print("| goal | at most | measured, at worst | met |\n|---|---:|---|---|")
-    print("\n".join(goals(Results(results["rows"]))))
-    print("\n## The workloads\n")
-    print("\n".join(tables(results)))
-    print("## hark on each backend\n")
-    print("\n".join(backends(results)))
+    print("\n".join(lines))
     return 0
 
 

@@ -29,6 +29,9 @@ import tempfile
 DRIVERS = ["raw", "hark", "libevent", "libev", "libuv", "ivykis"]
 LIGHT = ["#222222", "#ff5017", "#003474", "#319d73", "#d86dc6", "#6a3101", "#5061e8"]
 DARK = ["#e6e6e6", "#cb2209", "#369fdc", "#01e67c", "#b84a69", "#ffd900", "#3e55fb"]
+# What hark-bench says of each run, beside the workloads and their rows.
+FACTS = ["arguments", "cpu", "cpus", "date", "hark", "kernel", "load", "machine", "notes", "open_files",
+         "open_files_most", "peers", "pinned_to", "quick", "rounds", "seed", "vulnerabilities"]
 # gnuplot's numbers for a cross, and for a filled circle, square, triangle ...; one less is hollow, or
 # a plus, and stands for a variant of the driver, as does an asterisk for another.
 POINTS = [2, 7, 5, 9, 13, 11, 15]
@@ -52,6 +55,8 @@ def load(path):
     try:
         with open(path, encoding="utf-8") as file:
             results = json.load(file)
+        for key in FACTS:
+            results[key]
         for workload in results["workloads"]:
             workload["rows"] = [r for r in results["rows"] if r["workload"] == workload["name"]]
             workload["over"] = next((k for k in workload["shape"] if is_number(workload, k)), None)

@@ -27,18 +27,20 @@ CELLS = [
 def by_hark_bench(program, arguments):
     with tempfile.NamedTemporaryFile() as file:
         subprocess.run([program, *arguments, "--backend", "epoll", "--rounds", "3", "--json",
-                        file.name], check=True, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
+                        file.name], check=True, capture_output=True)
         rows = json.load(file)["rows"]
     row = next(r for r in rows if r["driver"] == arguments[arguments.index("--driver") + 1])
     return row.get("ns_per_event", row.get("ns_per_operation"))
 
 
 def alone(program):
-    # On the processor where hark-bench measures: the last.
-    last = max(os.sched_getaffinity(0))
-    return float(subprocess.run(program, check=True, capture_output=True,
-                                preexec_fn=lambda: os.sched_setaffinity(0, {last})).stdout)
+    return float(subprocess.run(program, check=True, capture_output=True, preexec_fn=pin).stdout)
+
+
+def pin():
+    """To the processor where hark-bench measures: the last, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def main():
@@ -61,6 +63,10 @@ def main():
 
 try:
     sys.exit(main())
-except (OSError, ValueError, subprocess.CalledProcessError) as error:
+except subprocess.CalledProcessError as error:
+    said = error.stderr.decode(errors="replace").strip().splitlines()
+    print(f"compare.py: {said[-1] if said else error}", file=sys.stderr)
+    sys.exit(2)
+except (OSError, ValueError, KeyError) as error:
     print(f"compare.py: {error}", file=sys.stderr)
     sys.exit(2)

@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -32,6 +31,8 @@ static inline int count(void)
 {
 	double now;
 
+	if (piece == PIECES) /* a loop that is stopped may have some to call yet */
+		return 1;
 	if (++done < PIECE)
 		return 0;
 	done = 0;
@@ -55,13 +56,15 @@ static inline int print_median(void)
 	return printf("%.1f\n", pieces[PIECES / 2]) < 0;
 }
 
-/* The argument of that place: a number from 1 to a million, or this is no use of the program. */
-static inline int number(int argc, char **argv, int place, const char *usage)
+/* The argument of that place, of so many: a number from 1 to `most`, or this is no use of the
+ * program. */
+static inline int number(int argc, char **argv, int place, int arguments, int most,
+                         const char *usage)
 {
 	char none[] = "x", *end = none;
-	long n = argc > place ? strtol(argv[place], &end, 10) : 0;
+	long n = argc == arguments + 1 ? strtol(argv[place], &end, 10) : 0;
 
-	if (*end == '\0' && n > 0 && n <= 1000000)
+	if (*end == '\0' && n > 0 && n <= most)
 		return (int)n;
 	fprintf(stderr, "usage: %s %s\n", argv[0], usage);
 	exit(2);

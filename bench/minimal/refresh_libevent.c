@@ -45,7 +45,7 @@ int main(int argc, char **argv)
 	struct event_config *config = event_config_new();
 	struct event start;
 
-	client_count = number(argc, argv, 1, "TIMERS");
+	client_count = number(argc, argv, 1, 1, 1000000, "TIMERS");
 	clients = calloc((size_t)client_count, sizeof *clients);
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
 	base = event_base_new_with_config(config);

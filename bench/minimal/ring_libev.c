@@ -24,8 +24,9 @@ static int (*fds)[2];
 
 int main(int argc, char **argv)
 {
-	const int n = number(argc, argv, 1, "DESCRIPTORS ACTIVE");
-	const int active = number(argc, argv, 2, "DESCRIPTORS ACTIVE");
+	const char *usage = "DESCRIPTORS ACTIVE, which are no more than those";
+	const int n = number(argc, argv, 1, 2, 1000000, usage);
+	const int active = number(argc, argv, 2, 2, n, usage);
 	struct ev_loop *loop = ev_default_loop(EVBACKEND_EPOLL);
 	struct member *members = calloc((size_t)n, sizeof *members);
 
@@ -37,7 +38,7 @@ int main(int argc, char **argv)
 		ev_io_start(loop, &members[i].io);
 	}
 	for (int i = 0; i < active; i++)
-		send(fds[(int)((int64_t)i * n / active)][1], "", 1, 0);
+		need(send(fds[(int)((int64_t)i * n / active)][1], "", 1, 0) == 1, "a byte");
 	ev_run(loop, 0);
 	return print_median();
 }
