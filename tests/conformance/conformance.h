@@ -83,6 +83,9 @@ void exact(unsigned what);
 /* At most so many callbacks are for nothing; under chaos some more. */
 int few(int n);
 
+/* At most so many turns pass before something happens; under chaos more. */
+unsigned patience(unsigned turns);
+
 /* A child that sleeps until it is killed. It asserts nothing: what a process was telling Check when
  * it was killed arrives torn, and Check then gives up all of the program's tests. */
 pid_t lasting_child(void);

@@ -327,9 +327,10 @@ START_TEST(posted_again_in_its_own_callback_it_runs_in_the_next_turn)
 		ck_assert_uint_eq(handled, i);
 	}
 	actor_feed(a, 5);
-	for (int i = 0; i < 20; i++)
-		hark_reactor_turn(r, -1);
-	ck_assert_uint_eq(a->recvs, 5);
+	for (unsigned turns = 0; a->recvs < 5; turns++) {
+		ck_assert_uint_lt(turns, patience(20));
+		ck_assert_int_ge(hark_reactor_turn(r, -1), 1);
+	}
 	ck_assert(hark_message_withdraw(r, &m));
 	settle(r, 8);
 	quiet(r, 20);

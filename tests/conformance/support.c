@@ -252,6 +252,11 @@ int few(int n)
 	return chaotic() ? n + 20 : n;
 }
 
+unsigned patience(unsigned turns)
+{
+	return turns * (unsigned)QUIET_TURNS;
+}
+
 int active_turn(struct hark_reactor *r)
 {
 	int64_t end = clock_ns() + HARK_S(20);
