@@ -51,15 +51,18 @@ static void outer_until(struct hark_reactor *r, const unsigned *count, unsigned 
 		outer_round(r, -1, &polled);
 }
 
-/* Nothing is to be done, and the outer loop is let sleep; once edges and wakes are used up. */
+/* Nothing is to be done, and the outer loop is let sleep; once edges and wakes, and what chaos
+ * makes of them, are used up. */
 static void outer_quiet(struct hark_reactor *r)
 {
-	int polled, limit = 8;
+	int polled, callbacks = 0;
+	unsigned rounds = 0;
 
 	do {
-		ck_assert_int_eq(outer_round(r, 0, &polled), 0);
-		ck_assert_int_gt(limit--, 0);
-	} while (polled);
+		callbacks += outer_round(r, 0, &polled);
+		ck_assert_uint_lt(rounds++, patience(8));
+	} while (polled || hark_reactor_prepare(r) == 0);
+	ck_assert_int_le(callbacks, few(0));
 	ck_assert_int_eq(hark_reactor_prepare(r), -1);
 	ck_assert_int_eq(outer_round(r, 20, &polled), 0);
 	ck_assert_int_eq(polled, 0);
@@ -67,7 +70,6 @@ static void outer_quiet(struct hark_reactor *r)
 
 START_TEST(events_reach_the_outer_loop)
 {
-	exact(EXACT_CALLS | EXACT_TURNS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a, *b;
 
@@ -115,7 +117,7 @@ END_TEST
 /* What hark remembers as ready, the kernel does not report again: prepare must say "now". */
 START_TEST(remembered_readiness_is_due_now)
 {
-	exact(EXACT_TURNS);
+	exact(EXACT_CALLS | EXACT_TURNS | EXACT_VERBS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a;
 
@@ -174,7 +176,6 @@ static void *post_one_by_one(void *with)
 /* Posts come while the outer loop is asleep, and while it is about to be: each must reach it. */
 START_TEST(posts_wake_the_outer_loop)
 {
-	exact(EXACT_TURNS);
 	struct hark_message m;
 	pthread_t thread;
 	void *failed;
@@ -209,7 +210,6 @@ static void *stop_later(void *with)
 
 START_TEST(stop_wakes_the_outer_loop)
 {
-	exact(EXACT_TURNS);
 	pthread_t thread;
 	int polled;
 
@@ -265,7 +265,6 @@ END_TEST
 /* Turns of its own between rounds of the outer loop. */
 START_TEST(turns_and_outer_rounds_mix)
 {
-	exact(EXACT_CALLS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a;
 	unsigned got = 0;
@@ -339,7 +338,7 @@ END_TEST
 /* Where there is no descriptor, prepare tells the time all the same. */
 START_TEST(prepare_tells_what_is_due)
 {
-	exact(EXACT_TURNS);
+	exact(EXACT_CALLS | EXACT_TURNS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct hark_message m;
 	struct actor *a;
