@@ -134,6 +134,7 @@ END_TEST
 /* A reactor entered from its own callbacks, or by two threads. */
 
 static int answers[4];
+static unsigned letters;
 
 static void enter_again(struct actor *a)
 {
@@ -151,6 +152,7 @@ static void enter_in_message(struct hark_message *m, struct hark_reactor *r)
 	answers[0] = hark_reactor_run(r);
 	answers[1] = hark_reactor_turn(r, 0);
 	answers[2] = hark_reactor_turn(r, -1);
+	letters++;
 }
 
 START_TEST(run_and_turn_in_a_callback_answer_ebusy)
@@ -168,11 +170,11 @@ START_TEST(run_and_turn_in_a_callback_answer_ebusy)
 	turns_until(r, &b->recvs, 1);
 	ck_assert(answers[0] == -EBUSY && answers[1] == -EBUSY && answers[2] == -EBUSY);
 	memset(answers, 0, sizeof answers);
+	a->act = b->act = NULL;
 	hark_message_init(&m, enter_in_message);
 	ck_assert_int_eq(hark_post(r, &m), 0);
-	ck_assert_int_eq(active_turn(r), 1);
+	turns_until(r, &letters, 1);
 	ck_assert(answers[0] == -EBUSY && answers[1] == -EBUSY && answers[2] == -EBUSY);
-	a->act = b->act = NULL;
 	actor_feed(a, 1);
 	turns_until(r, &a->recvs, 2);
 	actor_free(a);
@@ -251,8 +253,6 @@ static void let_trespass(struct actor *a)
 	a->act = NULL;
 }
 
-static unsigned letters;
-
 static void count_letter(struct hark_message *m, struct hark_reactor *r)
 {
 	(void)m;
@@ -299,11 +299,16 @@ static void *use_and_free(void *with)
 {
 	struct actor *a = with;
 	struct hark_reactor *r = hark_handler_reactor(&a->handler);
+	int callbacks;
 
-	if (hark_reactor_turn(r, -1) != 1)
-		return with;
+	while (a->recvs == 1)
+		if (hark_reactor_turn(r, -1) < 0)
+			return with;
 	hark_handler_remove(&a->handler);
-	if (hark_handler_add(r, &a->handler) != 0 || hark_reactor_turn(r, 0) != 0)
+	if (hark_handler_add(r, &a->handler) != 0)
+		return with;
+	callbacks = hark_reactor_turn(r, 0);
+	if (callbacks < 0 || callbacks > few(0))
 		return with;
 	if (stats_of(r).misuses != 0)
 		return with;
@@ -314,7 +319,6 @@ static void *use_and_free(void *with)
 
 START_TEST(ownership_passes_between_turns)
 {
-	exact(EXACT_TURNS | EXACT_VERBS);
 	struct hark_reactor *r = new_reactor(NULL);
 	struct actor *a = actor_new(r);
 	pthread_t thread;

