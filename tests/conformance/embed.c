@@ -52,20 +52,18 @@ static void outer_until(struct hark_reactor *r, const unsigned *count, unsigned 
 }
 
 /* Nothing is to be done, and the outer loop is let sleep; once edges and wakes, and what chaos
- * makes of them, are used up. */
+ * makes of them, are used up. That nothing is ready at this moment proves nothing: io_uring's
+ * thread may have to be in the kernel first, for what is cancelled, say. */
 static void outer_quiet(struct hark_reactor *r)
 {
 	int polled, callbacks = 0;
 	unsigned rounds = 0;
 
 	do {
-		callbacks += outer_round(r, 0, &polled);
+		callbacks += outer_round(r, 20, &polled);
 		ck_assert_uint_lt(rounds++, patience(8));
 	} while (polled || hark_reactor_prepare(r) == 0);
 	ck_assert_int_le(callbacks, few(0));
-	ck_assert_int_eq(hark_reactor_prepare(r), -1);
-	ck_assert_int_eq(outer_round(r, 20, &polled), 0);
-	ck_assert_int_eq(polled, 0);
 }
 
 START_TEST(events_reach_the_outer_loop)
