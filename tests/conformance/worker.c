@@ -526,11 +526,20 @@ END_TEST
 
 /* The end of a reactor. */
 
-static void *let_go_later(void *unused)
+/* Lets go when all that was queued before has been taken back: then there is room for as many. */
+static void *let_go_when_there_is_room(void *with)
 {
-	usleep(30000);
+	struct task *own = with;
+	int error;
+
+	for (int i = 0; i < QUEUED; i++) {
+		while ((error = hark_job_submit(pool, own[i].r, &own[i].job)) == -EAGAIN)
+			sched_yield();
+		if (error)
+			abort();
+	}
 	let_go(1);
-	return unused;
+	return NULL;
 }
 
 static void free_reactor(struct hark_message *m, struct hark_reactor *r)
@@ -544,27 +553,27 @@ static void free_reactor(struct hark_message *m, struct hark_reactor *r)
 START_TEST(reactor_freed_with_jobs_done_running_and_queued)
 {
 	struct hark_reactor *r = new_reactor(NULL), *other = new_reactor(NULL);
-	struct task *t = malloc((2 + QUEUED) * sizeof *t), first;
+	struct task *t = malloc((2 + QUEUED) * sizeof *t), own[QUEUED];
 	struct hark_message end;
 	pthread_t thread;
 
 	make_gate();
-	pool = new_pool(1, 0);
-	task_init(&t[0], &quick, r);
-	task_init(&t[1], &slow, r);
-	task_init(&first, &quick, other);
+	pool = new_pool(1, QUEUED);
 	if (_i) {
 		/* The message comes before the job's. */
 		hark_message_init(&end, free_reactor);
 		ck_assert_int_eq(hark_post(r, &end), 0);
 	}
 	for (int i = 0; i < 2 + QUEUED; i++) {
-		if (i >= 2)
-			task_init(&t[i], &quick, r);
+		task_init(&t[i], i == 1 ? &slow : &quick, r);
 		submit(pool, &t[i]);
+		if (i == 1)
+			until_started(1); /* so t[0] has been done before */
 	}
-	until_started(1); /* so t[0] has been done before */
-	ck_assert_int_eq(pthread_create(&thread, NULL, let_go_later, NULL), 0);
+	for (int i = 0; i < QUEUED; i++)
+		task_init(&own[i], &quick, other);
+	ck_assert_int_eq(hark_job_submit(pool, other, &own[0].job), -EAGAIN);
+	ck_assert_int_eq(pthread_create(&thread, NULL, let_go_when_there_is_room, own), 0);
 	if (_i)
 		ck_assert_int_eq(hark_reactor_run(r), 0);
 	else
@@ -576,15 +585,17 @@ START_TEST(reactor_freed_with_jobs_done_running_and_queued)
 		ck_assert_uint_eq(t[i].worked, 0);
 	for (int i = 0; i < 2 + QUEUED; i++)
 		ck_assert_int_eq(hark_job_cancel(&t[i].job), -ENOENT);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(hark_reactor_run(other), 0);
+	ck_assert_uint_eq(total, QUEUED);
 	t[0].r = other;
 	submit(pool, &t[0]);
 	ck_assert_int_eq(hark_reactor_run(other), 0);
 	ck_assert_uint_eq(t[0].dones, 1);
 	bury(t, (2 + QUEUED) * sizeof *t);
-	submit(pool, &first);
+	submit(pool, &own[0]);
 	ck_assert_int_eq(hark_reactor_run(other), 0);
-	ck_assert_uint_eq(total, 2);
-	pthread_join(thread, NULL);
+	ck_assert_uint_eq(total, QUEUED + 2);
 	hark_pool_free(pool, HARK_POOL_FINISH);
 	hark_reactor_free(other);
 }
