@@ -385,7 +385,9 @@ START_TEST(reading_urgent_data_does_not_say_drained)
 	put(fds[1], "abc", 3);
 	send_urgent(fds[1]);
 	p.on_recv = out_of_band;
-	turns_until(r, &p.recvs, p.recvs + 1);
+	do
+		turns_until(r, &p.recvs, p.recvs + 1);
+	while (p.result != 1 && chaotic()); /* called for nothing, when it was on its way */
 	ck_assert_int_eq(p.result, 1);
 	p.on_recv = verb_one;
 	until_received(r, &p, 3);
@@ -687,7 +689,8 @@ START_TEST(readiness_is_remembered_while_it_is_not_wanted)
 		if (rest) {
 			/* One of two bytes is taken, and the other one left. */
 			put(fds[1], "ab", 2);
-			turns_until(r, &p.recvs, p.recvs + 1);
+			while (p.last != 'a')
+				turns_until(r, &p.recvs, p.recvs + 1);
 		}
 		unsigned recvs = p.recvs;
 		probe_want(&p, false, sending_meanwhile);

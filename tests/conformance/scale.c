@@ -152,6 +152,7 @@ END_TEST
 /* As many descriptors as a 16-bit number cannot count: duplicates of the ends of 64 pairs. */
 START_TEST(more_handlers_than_sixteen_bits_count)
 {
+	exact(EXACT_CALLS | EXACT_TURNS);
 	enum { N = 66000, PAIRS = 64 };
 
 	if (!need_descriptors(N + 1000)) {
