@@ -1,10 +1,10 @@
 /* main.c - `conformance BACKEND` runs the whole suite on one backend; with wrappers before it, as
  * in `conformance trace=/dev/null:epoll`, behind these; and with `--seeds 1-20` under chaos, with
  * each of these seeds (`1-20/3`: with each third of them), up to the first that fails. The
- * environment variable HARK_SOAK_SEEDS sets the last seed anew, for `./dev soak`, and with
- * HARK_TEST_SHORT the tests are left out that are long because they do the same many times. The
- * whole suite runs with the first few seeds, and in a soak with all; with the others, the cases
- * that events make (cases.h).
+ * environment variable HARK_SOAK_SEEDS sets the last seed anew, for `./dev soak`, which goes on
+ * after those that fail, and with HARK_TEST_SHORT the tests are left out that are long because they
+ * do the same many times. The whole suite runs with the first few seeds, and in a soak with all;
+ * with the others, the cases that events make (cases.h).
  *
  * Every backend has to pass the same tests: that is what makes a handler run unchanged on all of
  * them; a wrapper that bends nothing has to change nothing; and what a test cannot bear of chaos it
@@ -92,23 +92,37 @@ static bool read_seeds(const char *range, struct seeds *s)
 	return n == 3 && s->first <= s->last && s->step > 0;
 }
 
-/* Under chaos, with one seed after the other. */
+/* Under chaos, with one seed after the other. Returns the number of tests that failed. A soak has
+ * all that fail at its end as well, or they are far apart in hours of output. */
 static int run_seeds(const struct seeds *s)
 {
+	const bool soak = getenv("HARK_SOAK_SEEDS") != NULL;
+	static unsigned long bad[32];
 	const char *name = backend;
+	unsigned bad_count = 0;
 	int failed = 0;
 
-	for (unsigned long seed = s->first; seed <= s->last && failed == 0; seed += s->step) {
+	for (unsigned long seed = s->first; seed <= s->last; seed += s->step) {
 		static char chain[64];
+		int more;
 
 		snprintf(chain, sizeof chain, "chaos=seed=%lu:%s", seed, name);
 		set_backend(chain);
 		long_tests = seed == 1;
-		failed = run_suite(seed <= WHOLE || getenv("HARK_SOAK_SEEDS"));
-		if (failed)
-			fprintf(stderr, "%d failed with seed %lu; again: conformance %s\n", failed,
-			        seed, chain);
+		more = run_suite(seed <= WHOLE || soak);
+		if (more == 0)
+			continue;
+		failed += more;
+		fprintf(stderr, "%d failed with seed %lu; again: conformance %s\n", more, seed,
+		        chain);
+		bad[bad_count++] = seed;
+		if (!soak || bad_count == sizeof bad / sizeof *bad)
+			break;
 	}
+	if (bad_count > 1)
+		fprintf(stderr, "%d failed on %s, with the seeds", failed, name);
+	for (unsigned i = 0; bad_count > 1 && i < bad_count; i++)
+		fprintf(stderr, " %lu%s", bad[i], i + 1 < bad_count ? "" : "\n");
 	return failed;
 }
 
