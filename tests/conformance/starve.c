@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,84 @@ START_TEST(running_reactor_needs_no_further_descriptor)
 }
 END_TEST
 
+/* A thread that has had turns, and goes on living. */
+static struct actor *handed[2];
+static pthread_barrier_t stage;
+
+static void *have_the_first_turns(void *with)
+{
+	struct hark_reactor *r = with;
+
+	handed[0] = actor_new(r);
+	handed[1] = actor_new(r);
+	actor_make_edge(handed[1]);
+	settle(r, 8);
+	pthread_barrier_wait(&stage);
+	pthread_barrier_wait(&stage);
+	return NULL;
+}
+
+START_TEST(another_thread_takes_over_without_descriptors)
+{
+	struct hark_reactor *r = new_reactor(NULL);
+	pthread_t first;
+
+	ck_assert_int_eq(pthread_barrier_init(&stage, NULL, 2), 0);
+	ck_assert_int_eq(pthread_create(&first, NULL, have_the_first_turns, r), 0);
+	pthread_barrier_wait(&stage);
+	take_all();
+	for (unsigned i = 1; i <= 3; i++) {
+		unsigned before = handed[1]->recvs;
+
+		actor_feed(handed[0], 1);
+		actor_feed(handed[1], 1);
+		turns_until(r, &handed[0]->recvs, i);
+		turns_until(r, &handed[1]->recvs, before + 1);
+	}
+	settle(r, 8);
+	quiet(r, 20);
+	give_back(taken_count);
+	pthread_barrier_wait(&stage);
+	pthread_join(first, NULL);
+	actor_free(handed[0]);
+	actor_free(handed[1]);
+	hark_reactor_free(r);
+}
+END_TEST
+
+/* To be embedded may need a descriptor; it can be had later, and nothing is lost meanwhile. */
+START_TEST(embedding_without_descriptors_says_so)
+{
+	exact(EXACT_TURNS | EXACT_CALLS);
+	struct hark_reactor *r = new_reactor(NULL);
+	struct actor *a = actor_new(r);
+	int fd;
+
+	actor_feed(a, 1);
+	turns_until(r, &a->recvs, 1);
+	take_all();
+	fd = hark_reactor_fd(r);
+	ck_assert_msg(fd >= 0 || fd == -ENOTSUP || fd == -EMFILE, "it says %d", fd);
+	actor_feed(a, 1);
+	turns_until(r, &a->recvs, 2);
+	give_back(1);
+	if (fd != -ENOTSUP) {
+		struct pollfd outer = {.events = POLLIN};
+
+		settle(r, 8);
+		ck_assert_int_eq(hark_reactor_prepare(r), -1);
+		outer.fd = hark_reactor_fd(r);
+		ck_assert_int_ge(outer.fd, 0);
+		actor_feed(a, 1);
+		ck_assert_int_eq(poll(&outer, 1, 20000), 1);
+		turns_until(r, &a->recvs, 3);
+	}
+	give_back(taken_count);
+	actor_free(a);
+	hark_reactor_free(r);
+}
+END_TEST
+
 /* A kernel object that has to be replaced, and cannot be for now: nothing of the others is lost,
  * and it is replaced when that has become possible. */
 START_TEST(rebuild_without_descriptors_is_tried_again)
@@ -315,6 +394,8 @@ TCase *case_starve(void)
 	tcase_add_test(tc, descriptors_are_closed_on_exec);
 	tcase_add_test(tc, running_reactor_needs_no_further_descriptor);
 	tcase_add_test(tc, rebuild_without_descriptors_is_tried_again);
+	tcase_add_test(tc, another_thread_takes_over_without_descriptors);
+	tcase_add_test(tc, embedding_without_descriptors_says_so);
 	tcase_add_test(tc, accept_without_descriptors_keeps_the_connection);
 	return tc;
 }

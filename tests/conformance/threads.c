@@ -89,10 +89,67 @@ START_TEST(what_one_thread_registers_another_is_told)
 }
 END_TEST
 
+/* Many take part, more than fit in a queue of changes, and the threads have it by turns. */
+enum { MANY = 700, SHARES = 6 };
+
+static struct actor *many[MANY];
+static pthread_barrier_t change;
+
+static void *have_every_other_turn(void *with)
+{
+	const int first = with != NULL;
+
+	for (int share = 0; share < SHARES; share++) {
+		pthread_barrier_wait(&change);
+		if (share % 2 == first)
+			continue;
+		if (share == 1)
+			for (int i = 0; i < MANY; i++)
+				many[i] = actor_new(r);
+		for (int i = 0; share > 1 && i < MANY; i++)
+			actor_feed(many[i], 1);
+		settle(r, 100);
+		for (int i = 0; share > 1 && i < MANY; i++)
+			turns_until(r, &many[i]->recvs, (unsigned)share - 1);
+	}
+	pthread_barrier_wait(&change);
+	return NULL;
+}
+
+START_TEST(threads_have_it_by_turns)
+{
+	pthread_t other;
+	char byte;
+
+	if (!need_descriptors(2 * MANY + 100)) {
+		except("threads_have_it_by_turns", "the hard limit on descriptors is too low");
+		return;
+	}
+	r = new_reactor(NULL);
+	ck_assert_int_eq(pthread_barrier_init(&change, NULL, 2), 0);
+	ck_assert_int_eq(pthread_create(&other, NULL, have_every_other_turn, NULL), 0);
+	have_every_other_turn(&change);
+
+	for (int i = 0; i < MANY; i++) {
+		struct pollfd end = {.fd = many[i]->peer, .events = POLLIN};
+
+		hark_handler_remove(&many[i]->handler);
+		close(many[i]->handler.fd);
+		ck_assert_int_eq(poll(&end, 1, 20000), 1);
+		ck_assert_int_eq(read(many[i]->peer, &byte, 1), 0);
+		close(many[i]->peer);
+		actor_forget(many[i]);
+	}
+	pthread_join(other, NULL);
+	hark_reactor_free(r);
+}
+END_TEST
+
 TCase *case_threads(void)
 {
 	TCase *tc = tcase_create("threads");
 
 	tcase_add_loop_test(tc, what_one_thread_registers_another_is_told, 0, KINDS);
+	tcase_add_test(tc, threads_have_it_by_turns);
 	return tc;
 }
