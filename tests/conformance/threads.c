@@ -131,10 +131,12 @@ START_TEST(threads_have_it_by_turns)
 	have_every_other_turn(&change);
 
 	for (int i = 0; i < MANY; i++) {
-		struct pollfd end = {.fd = many[i]->peer, .events = POLLIN};
-
 		hark_handler_remove(&many[i]->handler);
 		close(many[i]->handler.fd);
+	}
+	for (int i = 0; i < MANY; i++) {
+		struct pollfd end = {.fd = many[i]->peer, .events = POLLIN};
+
 		ck_assert_int_eq(poll(&end, 1, 20000), 1);
 		ck_assert_int_eq(read(many[i]->peer, &byte, 1), 0);
 		close(many[i]->peer);
