@@ -24,11 +24,10 @@
  *   next call that asks for events (s).
  * - What cannot be polled, such as a regular file, is always ready, as for poll(2) (m). It is armed
  *   again in each turn, and completes at once.
- * - A thread that ends cancels its requests, though others use the ring (s): they complete with
- *   ECANCELED under the number that is armed, and are armed anew.
  * - What the kernel has to do for requests of another thread, to cancel them too, only that thread
- *   does; it may have to be waited for, and where the thread has ended, IORING_SQ_TASKRUN can stay
- *   for ever (m).
+ *   does; it may have to be waited for. Where it has ended, a worker of the kernel does it, some
+ *   milliseconds later: what wakes completes with ECANCELED under the number that is armed, and is
+ *   armed anew; and IORING_SQ_TASKRUN can stay for ever (m).
  * - When something was handed in and then a signal or the timeout ended the wait, the call returns
  *   the number of requests, as if neither had come (s).
  * - A ring that is closed lets go of its polls some time later, and not at all while a child has
