@@ -159,10 +159,10 @@ HARK_API int64_t hark_reactor_update(struct hark_reactor *r);
 HARK_API const char *hark_reactor_backend(const struct hark_reactor *r);
 
 /* A descriptor that polls readable when r has something to do, to embed r in another loop; -ENOTSUP
- * where the backend has none (select, poll), or why there can be none now, such as -EMFILE (on
- * io_uring, which opens another ring when it is first asked). It remains r's, is the parent's in a
- * forked child, and may change: before each wait of the outer loop call hark_reactor_prepare, then
- * this, and afterwards hark_reactor_turn(r, 0). */
+ * where the backend has none (select, poll), -ECHILD in a forked child, or why there can be none
+ * now, such as -EMFILE (on io_uring, which opens another ring when it is first asked). It remains
+ * r's and may change: before each wait of the outer loop call hark_reactor_prepare, then this, and
+ * afterwards hark_reactor_turn(r, 0). */
 HARK_API int hark_reactor_fd(const struct hark_reactor *r);
 
 /* Readies r for a wait of an outer loop: tells the kernel all changes. Runs no handle_x. Returns

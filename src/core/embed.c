@@ -3,6 +3,8 @@
 
 int hark_reactor_fd(const struct hark_reactor *r)
 {
+	if (hark__forked(r))
+		return -ECHILD;
 	return r->backend->fd != NULL ? r->backend->fd(r->state) : -ENOTSUP;
 }
 

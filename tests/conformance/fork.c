@@ -417,6 +417,31 @@ START_TEST(after_fork_in_the_parent_does_no_harm)
 }
 END_TEST
 
+/* The parent's kernel object is nothing that the child could poll. */
+static void child_asks_for_the_fd(void *with)
+{
+	struct scene *s = with;
+	int fd;
+
+	ck_assert_int_eq(hark_reactor_fd(s->r), -ECHILD);
+	ck_assert_int_eq(hark_reactor_after_fork(s->r), 0);
+	fd = hark_reactor_fd(s->r);
+	ck_assert(fd >= 0 || fd == -ENOTSUP);
+	scene_free(s);
+}
+
+START_TEST(fd_of_a_parents_reactor_is_an_error)
+{
+	struct scene s = scene_make();
+
+	if (_i)
+		hark_reactor_fd(s.r);
+	in_child(child_asks_for_the_fd, &s);
+	scene_check(&s);
+	scene_free(&s);
+}
+END_TEST
+
 /* Descriptors: none leaks, and none to be had is an error that can be got over. */
 
 static void child_counts(void *with)
@@ -424,8 +449,8 @@ static void child_counts(void *with)
 	struct scene *s = with;
 	unsigned open = open_descriptors();
 
-	/* A kqueue is not inherited, so there the child gains what it had lost. */
-	if (backend_is("kqueue")) {
+	/* Neither a kqueue nor a ring is inherited: the child gains what it had lost. */
+	if (backend_is("kqueue") || backend_is("io_uring")) {
 		ck_assert_int_eq(hark_reactor_after_fork(s->r), 0);
 		open = open_descriptors();
 	}
@@ -556,6 +581,7 @@ TCase *case_fork(void)
 	tcase_add_test(tc, edges_of_before_the_fork_are_seen_after_it);
 	tcase_add_loop_test(tc, grandchildren_go_on_independently, 0, 2);
 	tcase_add_test(tc, after_fork_in_the_parent_does_no_harm);
+	tcase_add_loop_test(tc, fd_of_a_parents_reactor_is_an_error, 0, 2);
 	tcase_add_test(tc, after_fork_leaks_no_descriptor);
 	tcase_add_test(tc, after_fork_without_descriptors_can_be_tried_again);
 	tcase_add_test(tc, run_whose_callback_forks);

@@ -317,6 +317,8 @@ ssize_t bytes_send(struct world *w, struct end *e, enum manner manner, uint32_t 
 		return -EAGAIN;
 	e->useful |= HARK_SEND;
 	if (n < 0) {
+		/* It takes away what readied every direction. */
+		e->stirred = DIRECTIONS;
 		if (!c->lossy)
 			fail(w, "channel %u cannot send: %s", c->serial, strerror((int)-n));
 		c->owed = 0;

@@ -311,7 +311,8 @@ void world_make(struct world *w, const char *backend, uint64_t seed, uint32_t st
 	*w = (struct world){.backend = backend, .seed = seed, .steps = steps, .turn = 1};
 	w->chaotic = world_chain(w->chain, sizeof w->chain, backend, seed) != NULL &&
 	             strcmp(w->chain, backend) != 0;
-	backend = w->chaotic ? strrchr(backend, ':') + 1 : backend;
+	if (strrchr(backend, ':') != NULL)
+		backend = strrchr(backend, ':') + 1;
 	w->wild = (chance_mix(seed) & 1) != 0;
 	w->watched = (chance_mix(seed) & 6) != 0;
 	w->measured = (chance_mix(seed) & 8) != 0;

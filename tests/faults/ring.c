@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -79,6 +80,62 @@ START_TEST(ring_that_is_refused_is_passed_over)
 	a = actor_new(r);
 	actor_feed(a, 1);
 	turns_until(r, &a->recvs, 1);
+	actor_free(a);
+	hark_reactor_free(r);
+	ck_assert_int_eq(balance, 0);
+}
+END_TEST
+
+/* A filter that lets a ring be made, and forbids what makes it one thread's. */
+START_TEST(ring_that_may_not_be_enabled_goes_on_as_another)
+{
+	struct hark_reactor *r;
+	struct actor *a;
+
+	deny(SYS_io_uring_register, EPERM);
+	r = new_reactor(NULL);
+	a = actor_new(r);
+	for (unsigned i = 1; i <= 3; i++) {
+		actor_feed(a, 1);
+		turns_until(r, &a->recvs, i);
+	}
+	settle(r, 8);
+	quiet(r, 20);
+	actor_free(a);
+	hark_reactor_free(r);
+	ck_assert_int_eq(balance, 0);
+}
+END_TEST
+
+/* What wakes many polls, and is gone before the kernel has looked for each: what is ready behind
+ * them is found in the same turn. */
+START_TEST(wake_ups_for_nothing_hide_no_event)
+{
+	enum { WATCHES = 100 };
+	struct hark_reactor *r = new_reactor(NULL);
+	struct actor *idle[WATCHES], *a;
+	char dir[] = "/tmp/hark-ring-XXXXXX", event[4096];
+	int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_ge(inotify_add_watch(watch, dir, IN_DELETE_SELF), 0);
+	for (int i = 0; i < WATCHES; i++) {
+		idle[i] = actor_make_on(dup(watch), -1);
+		ck_assert_int_eq(hark_handler_add(r, &idle[i]->handler), 0);
+	}
+	a = actor_new(r);
+	settle(r, 8);
+	ck_assert_int_eq(rmdir(dir), 0);
+	ck_assert_int_gt(read(watch, event, sizeof event), 0);
+	actor_feed(a, 1);
+	ck_assert_int_eq(hark_reactor_turn(r, 0), 1);
+	ck_assert_uint_eq(a->recvs, 1);
+	for (int i = 0; i < WATCHES; i++) {
+		hark_handler_remove(&idle[i]->handler);
+		close(idle[i]->handler.fd);
+		actor_forget(idle[i]);
+	}
+	close(watch);
 	actor_free(a);
 	hark_reactor_free(r);
 	ck_assert_int_eq(balance, 0);
@@ -179,6 +236,8 @@ int main(int argc, char **argv)
 
 	tcase_add_loop_test(tc, ring_that_is_refused_says_why, 0, 2 * COUNT(refusals));
 	tcase_add_loop_test(tc, ring_that_is_refused_is_passed_over, 0, COUNT(refusals));
+	tcase_add_test(tc, ring_that_may_not_be_enabled_goes_on_as_another);
+	tcase_add_test(tc, wake_ups_for_nothing_hide_no_event);
 	tcase_add_loop_test(tc, handlers_that_find_the_ring_full_are_armed_later, 0,
 	                    COUNT(obstacles));
 	tcase_add_loop_test(tc, polls_that_cannot_be_cancelled_hold_no_socket, 0, COUNT(obstacles));
