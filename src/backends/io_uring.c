@@ -53,9 +53,6 @@
 #define SUBMISSIONS 256
 #define COMPLETIONS 4096
 
-/* Requests that are cancelled together. */
-#define SOME 32
-
 /* Small batches keep what a batch touches in the first-level cache. */
 #define BATCH 64
 
@@ -234,47 +231,41 @@ static struct io_uring_sqe *place(struct io_uring_state *s)
 	return sqe;
 }
 
-/* Cancels any requests, not many. Returns whether there may be more. */
-static bool cancel_some(struct io_uring_state *s)
+/* Has the poll that is armed for fd end. Returns false if there is no place for it. */
+static bool cancel(struct io_uring_state *s, int fd, const struct hark_slot *slot)
 {
-	struct io_uring_cqe *cqe;
-	unsigned head, seen = 0;
-	bool found = true;
+	struct io_uring_sqe *sqe = place(s);
 
-	for (int i = 0; i < SOME; i++) {
-		struct io_uring_sqe *sqe = place(s);
-
-		if (sqe == NULL)
-			return false;
-		io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY);
-		io_uring_sqe_set_data64(sqe, NOBODY);
-		io_uring_sqe_set_flags(sqe, s->skip);
-	}
-	if (hand_in(s) < 0 || catch_up(s) < 0)
+	if (sqe == NULL)
 		return false;
-	io_uring_for_each_cqe(&s->ring, head, cqe)
-	{
-		seen++;
-		if (cqe->user_data == NOBODY && cqe->res < 0)
-			found = false;
-	}
-	io_uring_cq_advance(&s->ring, seen);
-	return found;
+	io_uring_prep_cancel64(sqe, number_of(fd, serial_of(slot)), 0);
+	io_uring_sqe_set_data64(sqe, NOBODY);
+	io_uring_sqe_set_flags(sqe, s->skip);
+	return true;
 }
 
-/* Linux 5.19 has the first of these ways, 6.0 the second; before, the files are let go of later. */
+/* Before a ring is closed: has its polls end, and drops what has completed. (Before Linux 6.0 there
+ * is no such call for those that no slot knows.) */
 static void cancel_all(struct io_uring_state *s)
 {
 	struct io_uring_sync_cancel_reg all = {
 		.fd = -1,
 		.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL,
 	};
+	const struct hark_slot *slot;
+	bool taken = true;
 
 	if (s->disabled)
 		return;
-	/* There is at most one for each descriptor, but for the lost. */
-	for (int fd = 0; hark__slot(s->up, fd) != NULL && cancel_some(s); fd += SOME)
-		;
+	for (int fd = 0; taken && (slot = hark__slot(s->up, fd)) != NULL; fd++) {
+		if (serial_of(slot) != 0)
+			taken = cancel(s, fd, slot);
+		if (taken && io_uring_sq_space_left(&s->ring) == 0) {
+			taken = hand_in(s) == 0 && catch_up(s) == 0;
+			io_uring_cq_advance(&s->ring, io_uring_cq_ready(&s->ring));
+		}
+	}
+	hand_in(s);
 	io_uring_register_sync_cancel(&s->ring, &all);
 	catch_up(s);
 }
@@ -305,16 +296,8 @@ static int io_uring_modify(void *state, int fd, struct hark_slot *slot, unsigned
 	struct io_uring_sqe *sqe;
 	bool patient;
 
-	if (serial_of(slot) != 0) {
-		sqe = place(s);
-		if (sqe != NULL) {
-			io_uring_prep_cancel64(sqe, number_of(fd, serial_of(slot)), 0);
-			io_uring_sqe_set_data64(sqe, NOBODY);
-			io_uring_sqe_set_flags(sqe, s->skip);
-		} else {
-			s->uncancelled = true;
-		}
-	}
+	if (serial_of(slot) != 0 && !cancel(s, fd, slot))
+		s->uncancelled = true;
 	patient = slot->word & PATIENT && want == slot->armed;
 	slot->word = 0;
 	if (want == 0)

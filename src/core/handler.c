@@ -63,14 +63,15 @@ int hark_handler_add(struct hark_reactor *r, struct hark_handler *h)
 	return error;
 }
 
-/* Forgets h; what the kernel has is the caller's affair. */
+/* Forgets h; what the kernel has is the caller's affair, and what the backend has noted of it stays
+ * for that: it may be about to close. */
 void hark__detach(struct hark_reactor *r, struct hark_handler *h)
 {
 	struct hark_slot *slot = hark__slot_of(r, h);
 
 	hark__unlink(&h->hark_ready);
 	hark__unlink(&h->hark_change);
-	*slot = (struct hark_slot){.generation = slot->generation};
+	*slot = (struct hark_slot){.generation = slot->generation, .word = slot->word};
 	h->hark_reactor = NULL;
 	if (r->current == h)
 		r->current = NULL;
