@@ -563,8 +563,8 @@ START_TEST(a_busy_descriptor_starves_no_timer)
 	a->send = true;
 	hark_handler_refresh(&a->handler);
 	init(&c);
-	hark_timer_start(r, &c.timer, HARK_MS(2));
 	int64_t start = clock_ns();
+	hark_timer_start(r, &c.timer, HARK_MS(2));
 	for (int turns = 0; c.calls == 0; turns++) {
 		char bytes[64];
 
