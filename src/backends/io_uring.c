@@ -37,10 +37,12 @@
  * - IORING_SETUP_DEFER_TASKRUN (Linux 6.1) makes an event 5 to 10 % cheaper (m). Such a ring is of
  *   the thread that enables it, the first to wait here; to others the kernel says EEXIST. What it
  *   has to do it does only in a call that asks for events, some twenty pieces in each, and tells of
- *   the rest by IORING_SQ_TASKRUN: a poll that was cancelled holds its file until then (s). And
- *   poll(2) on the ring's own descriptor is not woken (m). So a reactor that another thread takes
- *   over, or another loop embeds, gets a ring without it. The polls of the ring that was another
- *   thread's are let go of some milliseconds after it is closed. */
+ *   the rest by IORING_SQ_TASKRUN: a poll that was cancelled holds its file until then (s). A piece
+ *   may bring nothing (m); and the flag may be set after its work was done, and stay (found by a
+ *   soak, in which a loop until it is cleared spun): some calls in vain are enough. And poll(2) on
+ *   the ring's own descriptor is not woken (m). So a reactor that another thread takes over, or
+ *   another loop embeds, gets a ring without it. The polls of the ring that was another thread's
+ *   are let go of some milliseconds after it is closed. */
 #include "core/port.h"
 #include "sys/close_on_fork.h"
 #include <errno.h>
@@ -55,6 +57,9 @@
 
 /* Small batches keep what a batch touches in the first-level cache. */
 #define BATCH 64
+
+/* Calls for what the kernel puts off that bring nothing, one after the other, before it is left. */
+#define IN_VAIN 16
 
 /* How the kernel is to do its work for the ring, the best first. */
 static const unsigned manners[] = {
@@ -193,10 +198,16 @@ static int get_events(struct io_uring_state *s)
 /* Has the kernel do all that it puts off until it is asked for events. */
 static int catch_up(struct io_uring_state *s)
 {
+	unsigned in_vain = 0;
 	int error = 0;
 
-	while (error == 0 && s->manner < SHARED && is_behind(s, IORING_SQ_TASKRUN))
+	while (error == 0 && in_vain < IN_VAIN && s->manner < SHARED &&
+	       is_behind(s, IORING_SQ_TASKRUN)) {
+		unsigned ready = io_uring_cq_ready(&s->ring);
+
 		error = get_events(s);
+		in_vain = io_uring_cq_ready(&s->ring) == ready ? in_vain + 1 : 0;
+	}
 	return error;
 }
 
@@ -528,7 +539,7 @@ static int wait_once(struct io_uring_state *s, const struct timespec *timeout)
 {
 	const bool at_once = s->unarmed || s->uncancelled ||
 	                     (timeout != NULL && timeout->tv_sec == 0 && timeout->tv_nsec == 0);
-	unsigned behind = IORING_SQ_CQ_OVERFLOW, count;
+	unsigned behind = IORING_SQ_CQ_OVERFLOW, in_vain = 0, count;
 	int error = enable(s);
 
 	/* What is ready all the time completes as it is armed again, and would always be before
@@ -552,11 +563,12 @@ static int wait_once(struct io_uring_state *s, const struct timespec *timeout)
 	 * is more. */
 	if (count == 0 || s->manner < SHARED)
 		behind |= IORING_SQ_TASKRUN;
-	while (count < BATCH && is_behind(s, behind)) {
+	while (count < BATCH && in_vain < IN_VAIN && is_behind(s, behind)) {
 		error = get_events(s);
-		/* What the kernel puts off it does in pieces, and some bring nothing. */
-		if (error < 0 || (s->manner >= SHARED && io_uring_cq_ready(&s->ring) == 0))
+		if (error < 0)
 			break;
+		if (io_uring_cq_ready(&s->ring) == 0)
+			in_vain += s->manner < SHARED ? 1 : IN_VAIN;
 		count += reap(s, BATCH - count);
 	}
 	if (s->unarmed)
